@@ -1,0 +1,1 @@
+"""DOOR: sign-in, tokens and the ways to a cluster."""

@@ -1,0 +1,111 @@
+"""B3 and B6: cold convergence. Tenants are declared, then the workers are let loose.
+
+Floor: the same objects applied by 16 threads of the same HTTP client, in turns with the product.
+B6 is the same with more workers: `--workers 2`.
+
+    python benchmarks/converge.py [--tenants 1000] [--rounds 5] [--workers 1] [--drains 2]
+"""
+
+import argparse
+import sys
+
+from _figures import JSON, middle, ratio, rounded, table
+from _machine import Spent, spending
+from _options import begin, end, options
+from _raw import Raw, foreign
+from _server import by_verb, requests
+from _stage import Stage, deployed, drained, register, stage, until
+from _tenants import comparable, declare, manifests, names, settled
+
+CLUSTER = "bench"
+_SECONDS = 900.0
+_SERVER = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
+
+
+def main() -> int:
+    """Run the benchmark; return the exit status."""
+    chosen = options(__doc__, "converge", tenants=1000, rounds=5, workers=1, drains=2)
+    machine = begin(chosen)
+    with stage("bench-converge") as at:
+        register(CLUSTER, at.plane.kubeconfig)
+        drained(deployed, "the baseline of the cluster")
+        raw, each = Raw(at.plane.kubeconfig), max(chosen.tenants // chosen.rounds, 1)
+        rounds = [one_round(chosen, at, raw, n * each, each) for n in range(chosen.rounds)]
+    return end(chosen, machine, {"rounds": rounds, **summed(rounds)}, show)
+
+
+def one_round(options: argparse.Namespace, at: Stage, raw: Raw, first: int, count: int) -> JSON:
+    """Converge `count` tenants by the product, then the very same objects by the floor.
+
+    What is wanted of a quota is known once the ledger has divided it.
+    """
+    tenants = names(first, count)
+    declare(tenants, [CLUSTER])
+    before = requests(at.api)
+    product = converge(options, at, tenants)
+    asked = requests(at.api) - before
+    wanted = manifests(tenants)
+    raw.verify(comparable(wanted))
+    floor_objects = foreign(wanted)
+    with spending(at.pids(), mine=True) as floor:
+        raw.apply(floor_objects)
+    raw.verify(floor_objects)
+    return {
+        "objects": len(wanted),
+        "floor": told(floor, len(wanted)),
+        "product": told(product, len(wanted)),
+        "requests of all": by_verb(asked),
+    }
+
+
+def converge(options: argparse.Namespace, at: Stage, tenants: list[str]) -> Spent:
+    """Start the roles and measure from the first claim until everything has settled."""
+    from reconcile.models import Work
+
+    roles = [f"worker-{number}" for number in range(options.workers)]
+    at.start("watch")
+    for role in roles:
+        at.start(role, "--drains", str(options.drains))
+    rows = Work.objects.filter(tenant__in=tenants)
+    until(rows.exclude(lease_token=None).exists, 60, "the workers", every=0.01)
+    with spending(at.pids()) as spent:
+        until(lambda: at.check() or settled(tenants), _SECONDS, "the tenants", every=0.2)
+    at.stop("watch", *roles)
+    return spent
+
+
+def told(spent: Spent, objects: int) -> JSON:
+    """What one turn has cost."""
+    server = sum(spent.cores.get(name, 0.0) for name in _SERVER)
+    return {
+        "seconds": round(spent.wall, 2),
+        "objects/s": rounded(objects / spent.wall),
+        "core-ms per object, server": rounded(server * 1000 / objects),
+        "core-ms per object, client": rounded((spent.total - server) * 1000 / objects),
+        "core-seconds": spent.cores,
+    }
+
+
+def summed(rounds: list[JSON]) -> JSON:
+    """The middle and the worst of the rounds."""
+    shares = [ratio(each["product"]["objects/s"], each["floor"]["objects/s"]) for each in rounds]
+    found: JSON = {"share of the raw rate": {"p50": middle(shares), "worst": min(shares)}}
+    for who in ("floor", "product"):
+        keys = [key for key in rounds[0][who] if key != "core-seconds"]
+        found[who] = {key: middle([each[who][key] for each in rounds]) for key in keys}
+    return found
+
+
+def show(figures: JSON) -> None:
+    """Print the table."""
+    asked = figures["options"]
+    print(f"B3 cold convergence: {asked['tenants']} tenants in {asked['rounds']} rounds, ")
+    print(f"{asked['workers']} worker(s) with {asked['drains']} drain(s) each")
+    floor, product = figures["floor"], figures["product"]
+    print(table(("", "floor", "product"), [(key, floor[key], product[key]) for key in floor]))
+    share = figures["share of the raw rate"]
+    print(f"share of the raw rate: {share['p50']} (worst {share['worst']}), goal 0.6")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""WHERE: clusters, their capabilities and credentials, and the only Kubernetes client."""

@@ -1,0 +1,1 @@
+"""What KubeNova puts on a cluster for itself."""

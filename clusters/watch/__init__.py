@@ -1,0 +1,1 @@
+"""The watch role: notices what changes on clusters and marks the rows that it concerns."""

@@ -1,0 +1,24 @@
+"""Fixtures that every suite may use: people, clusters in memory, real control planes on demand."""
+
+import pytest
+from django.db import connections
+
+pytest_plugins = ["tests.people", "tests.fleet", "tests.live.control_plane"]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which tests passed only at the second time, and how they had failed."""
+    for report in terminalreporter.getreports("rerun"):
+        terminalreporter.section(f"rerun: {report.nodeid} had failed", yellow=True)
+        terminalreporter.write_line(report.longreprtext)
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings: None, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """SQLite in a file: one in memory lets no two threads write."""
+    for connection in connections.all():
+        if connection.vendor == "sqlite":
+            path = tmp_path_factory.mktemp("database") / "kubenova.sqlite3"
+            connection.settings_dict["TEST"]["NAME"] = str(path)

@@ -1,0 +1,1 @@
+"""WHAT: apps, their revisions and rollouts."""

@@ -1,0 +1,1 @@
+"""The API of apps, their rollouts and revisions."""

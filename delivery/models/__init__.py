@@ -1,0 +1,30 @@
+"""Apps, their revisions and where these are projected; workflows and their runs."""
+
+from delivery.models.allowing import TypeList
+from delivery.models.app import App
+from delivery.models.block import RevisionBlock
+from delivery.models.placement import AppPlacement
+from delivery.models.published import Publication, PublishedDefinition
+from delivery.models.revision import Revision
+from delivery.models.rollout import Rollout
+from delivery.models.secret import ProjectSecret
+from delivery.models.secret_placement import SecretPlacement
+from delivery.models.workflow import Workflow
+from delivery.models.workflow_run import WorkflowRun
+from delivery.models.workflow_version import WorkflowVersion
+
+__all__ = [
+    "App",
+    "AppPlacement",
+    "ProjectSecret",
+    "Publication",
+    "PublishedDefinition",
+    "Revision",
+    "RevisionBlock",
+    "Rollout",
+    "SecretPlacement",
+    "TypeList",
+    "Workflow",
+    "WorkflowRun",
+    "WorkflowVersion",
+]

@@ -1,0 +1,173 @@
+"""An app on a cluster: what is wanted there, and how each of its components fares."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import ClassVar, cast
+
+from django.db import models, transaction
+from django.utils import timezone
+
+from delivery.intents import AppIntent, Component
+from delivery.models.app import App
+from delivery.models.overrides import clash_at, components_at
+from delivery.models.publishing import Publishing
+from delivery.models.secret_placement import versions_on
+from delivery.rules.secrets import names_used
+from reconcile.loop import Outcome
+from reconcile.models.convergent import Wait
+from reconcile.models.rows import read
+from reconcile.models.work import Lease
+from reconcile.plan import Task
+from reconcile.values import JSON, Health, Live, Part, Phase, Ref, RepairMode
+from tenancy.models import ProjectPlacement
+
+_PHASES = {
+    Health.READY: Phase.DEPLOYED,
+    Health.PROGRESSING: Phase.APPLYING,
+    Health.FAILED: Phase.ERROR,
+}
+_CLASH_LOOK = 300.0
+_TURN = Wait("WaitingForWave", "It waits for its wave of the rollout.", look_in=300.0)
+_PROGRESS = ("ready", "wanted", "message")  # what moves while a component comes up
+
+
+class AppPlacement(Publishing):
+    """An app on a cluster: it is to run the revision `target`.
+
+    `revision` is the one that its plan last put there, 0 for none.
+    """
+
+    app = models.ForeignKey(App, on_delete=models.CASCADE, related_name="placements")
+    target = models.PositiveIntegerField(default=0, editable=False)
+    revision = models.PositiveIntegerField(default=0, editable=False)
+    components = models.JSONField(default=list, blank=True, editable=False)
+
+    parent_field: ClassVar[str] = "app"
+
+    class Meta:
+        ordering = ["cluster__name"]
+        constraints = [
+            models.UniqueConstraint(fields=["app", "cluster"], name="app_once_per_cluster")
+        ]
+
+    @property
+    def repair_mode(self) -> RepairMode:
+        """The app's own, else its tenant's."""
+        tenant = self.app.project.tenant
+        read(self.app.key)
+        read(tenant.key)
+        return RepairMode(self.app.repair_mode or tenant.repair_mode)
+
+    @property
+    def namespace(self) -> str:
+        """The namespace of its project on this cluster."""
+        home = self.home()
+        return home.namespace if home else self.app.project.namespace
+
+    def home(self) -> ProjectPlacement | None:
+        """Its project on this cluster."""
+        return self.app.project.placements.filter(cluster=self.cluster_id).first()
+
+    def intent(self) -> AppIntent:
+        """The components of its target revision, in the namespace of the project."""
+        return self.numbered(self.intent_at(self.app.spec_of(self.target)))
+
+    def intent_at(self, spec: JSON) -> AppIntent:
+        """The components of a revision's spec, not published yet."""
+        app, project = self.app, self.app.project
+        tenant = project.tenant
+        read(tenant.key)
+        components = components_at(spec, self.cluster)
+        return AppIntent(
+            tenant=tenant.name,
+            project=project.name,
+            name=app.name,
+            namespace=self.namespace,
+            revision=self.target,
+            components=tuple(Component.of(declared) for declared in components),
+            labels=app.labels,
+            health_deadline=app.health_deadline,
+            node_selector=project.in_force().get("node_selector", {}),
+            secrets=versions_on(self.cluster_id, project, names_used(components)),
+            overdue=frozenset(self._overdue()),
+        )
+
+    def _overdue(self) -> Iterator[str]:
+        """Name the components of the target that came no further for as long as they may.
+
+        Whoever has failed stays so until it is ready, or another revision is on its way.
+        """
+        limit = timezone.now() - timedelta(seconds=self.app.health_deadline)
+        for each in self.components:
+            moved = datetime.fromisoformat(each.get("moved", each["since"]))
+            slow = each["phase"] == Phase.APPLYING and moved <= limit
+            if each["revision"] == self.target and (slow or each["phase"] == Phase.ERROR):
+                yield each["name"]
+
+    def waits_for(self) -> Sequence[Wait]:
+        """As for any row; labels of clusters may bring overrides together that do not match."""
+        if found := super().waits_for():
+            return found
+        if not (self.target or self.deleting):
+            return (_TURN,)
+        if self.deleting or not (text := clash_at(self.app.spec_of(self.target), self.cluster)):
+            return ()
+        message = f"Overrides that apply here do not go together: {text}"
+        return (Wait("WaitingForOverrides", message, look_in=_CLASH_LOOK),)
+
+    def record_success(
+        self, task: Task, seen: Mapping[Ref, Live], generation: int, lease: Lease
+    ) -> Outcome:
+        """Note which revision is there and since when each component is as it is."""
+        intent = cast(AppIntent, task.intent)
+        parts = self.adapter().assess(intent, seen).parts
+        status = {
+            "revision": intent.revision,
+            "components": [self._told(part, intent.revision) for part in parts],
+        }
+        with transaction.atomic():
+            if any(getattr(self, name) != value for name, value in status.items()):
+                AppPlacement.objects.filter(lease.holds(), pk=self.pk).update(**status)
+            if self.revision != intent.revision:
+                self.parent.placement_moved()  # a wave may wait for that and nothing else
+            return super().record_success(task, seen, generation, lease)
+
+    def _told(self, part: Part, revision: int) -> JSON:
+        told = {**asdict(part), "revision": revision, "phase": _PHASES[part.health]}
+        del told["health"]
+        before: JSON = next((each for each in self.components if each["name"] == part.name), {})
+        same = all(before.get(key) == told[key] for key in ("revision", "phase"))
+        still = same and all(before.get(key) == told[key] for key in _PROGRESS)
+        now = timezone.now().isoformat(timespec="seconds").replace("+00:00", "Z")
+        since = before["since"] if same else now
+        return {**told, "since": since, "moved": before.get("moved", since) if still else now}
+
+    def rollout(self) -> list[JSON]:
+        """Tell how each component fares: name, revision, phase, ready, wanted, message, since.
+
+        `revision` is the one that is there, None for none. Until it is the target, or while the
+        plan does not take, the phase tells of the change and not of what still runs.
+        """
+        known = {each["name"]: each for each in self.components}
+        found = components_at(self.app.spec_of(self.target or self.app.revision), self.cluster)
+        declared = (Component.of(item) for item in found)
+        return [self._row(component, known.get(component.name, {})) for component in declared]
+
+    def _row(self, component: Component, seen: JSON) -> JSON:
+        row = {
+            "name": component.name,
+            "revision": None,
+            "phase": self.phase,
+            "ready": 0,
+            "message": "",
+            "since": self.created_at,
+            "wanted": component.replicas,
+        } | seen
+        synced: JSON = next((each for each in self.conditions if each["type"] == "Synced"), {})
+        if synced.get("status") != "True":
+            since = synced.get("last_transition", self.created_at)
+            return row | {"phase": self.phase, "message": synced.get("message", ""), "since": since}
+        if row["revision"] != self.target:
+            return row | {"phase": Phase.APPLYING, "wanted": component.replicas}
+        return row

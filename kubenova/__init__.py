@@ -1,0 +1,1 @@
+"""Wiring of the product: settings, URLs, logging, metrics and tracing."""

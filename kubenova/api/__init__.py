@@ -1,0 +1,1 @@
+"""The root of the API: its urls, its errors and its document."""

@@ -1,0 +1,1 @@
+"""Policies: sets of rules that operators attach to tenants and projects."""

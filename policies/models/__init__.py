@@ -1,0 +1,20 @@
+"""Policy sets, their versions, what they are attached to, and what that imposes on tenants."""
+
+from policies.models.attachment import Attachment
+from policies.models.exception import PolicyException
+from policies.models.imposition import Imposition
+from policies.models.policyset import PolicySet
+from policies.models.simulation import Simulation, SimulationFinding
+from policies.models.simulation_run import SimulationRun
+from policies.models.version import PolicyVersion
+
+__all__ = [
+    "Attachment",
+    "Imposition",
+    "PolicyException",
+    "PolicySet",
+    "PolicyVersion",
+    "Simulation",
+    "SimulationFinding",
+    "SimulationRun",
+]

@@ -1,0 +1,234 @@
+"""Simulations: what a version of a policy set would refuse of what runs now."""
+
+import uuid
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import TYPE_CHECKING, Self
+
+from django.apps import apps
+from django.contrib.auth.models import AnonymousUser, User
+from django.db import models, transaction
+from django.db.models import Count, Q, QuerySet
+from django.utils import timezone
+
+from clusters.models import Cluster
+from policies.models.policyset import PolicySet, governs
+from policies.rules.binding import Attached
+from reconcile.correlation import correlation_id
+from reconcile.models import Event, Work
+from reconcile.models.pruning import drop
+from reconcile.refusals import Fault, Invalid
+from reconcile.values import JSON
+from tenancy.models import ProjectPlacement, Tenant
+from tenancy.models.namespaces import misfits
+
+if TYPE_CHECKING:
+    from django.db.models.fields.related_descriptors import RelatedManager
+
+    from policies.models.simulation_run import SimulationRun
+
+_MOST_TENANTS = 1000
+
+
+class Verdict(models.TextChoices):
+    """How sure a finding is.
+
+    denied: the cluster's own policy says so. predicted: computed from what is declared. unjudged:
+    the cluster did not take the copy for another reason, so nobody knows.
+    """
+
+    DENIED = "denied"
+    PREDICTED = "predicted"
+    UNJUDGED = "unjudged"
+
+
+class SimulationQuerySet(QuerySet["Simulation"]):
+    """Reading verbs."""
+
+    def visible_to(self, user: User | AnonymousUser) -> Self:
+        """Only for who writes policy sets: each names objects of others."""
+        return self if governs(user) else self.none()
+
+    def prune(self, days: int, batch: int = 200) -> int:
+        """Delete up to `batch` that began more than `days` ago; return how many rows went."""
+        old = self.filter(created_at__lt=timezone.now() - timedelta(days=days))
+        keys = list(old.order_by("pk").values_list("pk", flat=True)[:batch])
+        with transaction.atomic():
+            run = apps.get_model("policies.simulationrun")
+            runs = run._default_manager.filter(simulation__in=keys).values("pk")
+            Work.objects.filter(kind=run._meta.label_lower, object_id__in=runs).delete()
+            return drop(self.filter(pk__in=keys), batch)
+
+
+class Simulation(models.Model):
+    """One version, tried on what some tenants run; never changed once it is asked for.
+
+    `scope` maps tenants to their projects, or to null for all of them. `spared` holds the triples
+    of tenant, project (empty: all) and kind of rules that an exception spares.
+    """
+
+    uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    policy_set = models.ForeignKey(
+        PolicySet, null=True, on_delete=models.SET_NULL, related_name="simulations"
+    )
+    number = models.PositiveIntegerField()
+    attachment = models.CharField(max_length=63, blank=True, default="")
+    rules = models.JSONField()
+    scope = models.JSONField()
+    spared = models.JSONField(default=list)
+    asked_by = models.CharField(max_length=150)
+    correlation_id = models.CharField(max_length=64, blank=True, default="")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = SimulationQuerySet.as_manager()
+
+    if TYPE_CHECKING:
+        runs: RelatedManager[SimulationRun]
+        findings: RelatedManager["SimulationFinding"]
+
+    class Meta:
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return f"Simulation of version {self.number} of {self.policy_set}"
+
+    # --- Asking for it.
+
+    @classmethod
+    def begin(cls, policy_set: PolicySet, attached: Attached, by: str) -> "Simulation":
+        """Have a version tried on whom it would bind. Raises Invalid where that is nobody."""
+        scope = dict(_scope(attached))
+        if not scope:
+            fault = Fault("nobody", "No tenant with projects is meant by this.", "/tenants")
+            raise Invalid("There is nobody to simulate this for.", errors=[fault])
+        if len(scope) > _MOST_TENANTS:
+            text = f"This means {len(scope)} tenants; at most {_MOST_TENANTS} at once."
+            raise Invalid(text, errors=[Fault("too_many", text, "/tenants")])
+        now = timezone.now()
+        spared = [[e.tenant, e.project, e.kind] for e in attached.exceptions if now < e.until]
+        with transaction.atomic():
+            row = cls._default_manager.create(
+                **{"policy_set": policy_set, "number": attached.version, "asked_by": by},
+                **{"attachment": attached.name, "rules": dict(attached.rules)},
+                **{"scope": scope, "spared": spared, "correlation_id": correlation_id()},
+            )
+            row._predict()
+            row._start()
+            message = f"{by} simulates version {row.number} for {len(scope)} tenants."
+            Event.record(policy_set, "SimulationStarted", message, actor=by)
+        return row
+
+    def _predict(self) -> None:
+        """What no dry run tells: how many projects a tenant has, and their labels."""
+        if not (options := self.rules.get("namespaces")):
+            return
+        tenants = Tenant.objects.filter(name__in=self.scope).prefetch_related("projects")
+        found = [
+            SimulationFinding(
+                **{"simulation": self, "tenant": tenant.name, "kind": "Tenant"},
+                **{"name": tenant.name, "rule": "namespaces", "verdict": Verdict.PREDICTED},
+                message=" ".join(texts)[:1000],
+            )
+            for tenant in tenants
+            if not self.spares(tenant.name, "", "namespaces")
+            and (texts := list(misfits(tenant, options)))
+        ]
+        SimulationFinding.objects.bulk_create(found)
+
+    def _start(self) -> None:
+        placed = self.places().order_by().values("cluster")
+        for cluster in Cluster.objects.filter(pk__in=placed).order_by("name"):
+            self.runs.create(cluster=cluster).enrol()
+
+    # --- What it is about.
+
+    def places(self) -> "QuerySet[ProjectPlacement]":
+        """The namespaces of the tenants, on every cluster."""
+        whole = [tenant for tenant, projects in self.scope.items() if projects is None]
+        wanted = Q(project__tenant__name__in=whole)
+        for tenant, projects in self.scope.items():
+            if projects is not None:
+                wanted |= Q(project__tenant__name=tenant, project__name__in=projects)
+        rows = ProjectPlacement.objects.filter(wanted, deletion_requested_at=None)
+        return rows.select_related("project__tenant")
+
+    def spares(self, tenant: str, project: str, rule: str) -> bool:
+        """Whether an exception spares it this rule."""
+        return any([tenant, of, rule] in self.spared for of in {"", project})
+
+    # --- How it goes.
+
+    @property
+    def state(self) -> str:
+        """`running`, `done`, or `failed` where a cluster could not be asked to the end."""
+        runs = self.runs.all()
+        if any(run.finished_at is None for run in runs):
+            return "running"
+        return "failed" if any(run.fault for run in runs) else "done"
+
+    @property
+    def objects_tried(self) -> int:
+        """How many objects were tried, on all clusters."""
+        return sum(run.tried for run in self.runs.all())
+
+    @property
+    def steps_done(self) -> int:
+        """How many namespaces were looked through."""
+        return sum(run.done for run in self.runs.all())
+
+    @property
+    def steps(self) -> int:
+        """How many namespaces there are."""
+        return sum(run.places for run in self.runs.all())
+
+    def counted(self, *names: str) -> list[JSON]:
+        """Return how many findings there are for each value of the columns, the most first."""
+        rows = self.findings.order_by().values(*names).annotate(count=Count("pk"))
+        return list(rows.order_by("-count", *names)[:_MOST_TENANTS])
+
+    def totals(self) -> dict[str, int]:
+        """Return how many findings there are by their verdict."""
+        found = {each["verdict"]: each["count"] for each in self.counted("verdict")}
+        return {verdict.value: found.get(verdict.value, 0) for verdict in Verdict}
+
+
+class SimulationFinding(models.Model):
+    """An object that breaks a rule of the version, or one that could not be judged."""
+
+    simulation = models.ForeignKey(Simulation, on_delete=models.CASCADE, related_name="findings")
+    cluster = models.CharField(max_length=63, blank=True, default="")
+    tenant = models.CharField(max_length=63)
+    project = models.CharField(max_length=63, blank=True, default="")
+    namespace = models.CharField(max_length=63, blank=True, default="")
+    kind = models.CharField(max_length=63)
+    name = models.CharField(max_length=253)
+    rule = models.CharField(max_length=63, blank=True, default="")
+    verdict = models.CharField(max_length=9, choices=Verdict.choices)
+    message = models.CharField(max_length=1000)
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["simulation", "cluster", "namespace", "kind", "name", "rule"],
+                name="simulation_finding_once",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name} breaks {self.rule or 'something else'}"
+
+
+def _scope(attached: Attached) -> Iterator[tuple[str, list[str] | None]]:
+    tenants = Tenant.objects.filter(deletion_requested_at=None).only("name", "labels")
+    for tenant in tenants.order_by("name"):
+        if attached.via(tenant.name, tenant.labels):
+            yield tenant.name, None
+        elif named := attached.named(tenant.name):
+            yield tenant.name, sorted(named)
+
+
+def newest_of(policy_set: PolicySet, version: int) -> Simulation | None:
+    """Return the last simulation of a version, for who is about to promote it."""
+    rows = Simulation.objects.filter(policy_set=policy_set, number=version)
+    return rows.prefetch_related("runs").first()

@@ -1,0 +1,274 @@
+"""A simulation on one cluster: page after page, each in a step of its own."""
+
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from clusters.answers import Expired
+from clusters.connect import connect
+from clusters.models.located import Located
+from clusters.reachable import Reachable
+from policies.models.simulation import Simulation, SimulationFinding, Verdict
+from policies.rules.replaying import (
+    Broken,
+    Subject,
+    broken_in,
+    holds,
+    parameters,
+    parameters_at,
+    replayed,
+    subjects,
+    trials,
+)
+from reconcile.errors import ClusterError, Missing, Refused
+from reconcile.loop import Outcome, parallel
+from reconcile.models import Event, Lease, marking
+from reconcile.values import JSON, Condition, Kind, Phase, Ref, Status
+from tenancy.models import ProjectPlacement
+from tenancy.rules.modes import Mode
+
+_LOOK = 5.0  # seconds, until others are done
+_SOON = 0.2  # seconds; parameters just written take a moment to be seen
+_NEEDED = ("admission.policies", "baseline.5")
+_PAGE = 50
+
+
+class SimulationRun(Located):
+    """One at a time on each cluster: they share the namespace in which copies are tried.
+
+    `cursor` is the placement whose namespace is looked through, the kind there, and the page to
+    begin with. A page is kept together with the cursor behind it: a worker that dies repeats one.
+    """
+
+    simulation = models.ForeignKey(Simulation, on_delete=models.CASCADE, related_name="runs")
+    cluster = models.ForeignKey(
+        "clusters.Cluster", on_delete=models.CASCADE, related_name="simulation_runs"
+    )
+    cursor = models.JSONField(default=dict)
+    places = models.PositiveIntegerField(default=0)
+    done = models.PositiveIntegerField(default=0)
+    tried = models.PositiveIntegerField(default=0)
+    fault = models.CharField(max_length=1000, blank=True, default="")
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["cluster__name"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["simulation", "cluster"], name="simulation_once_per_cluster"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.simulation} on {self.cluster.name}"
+
+    @property
+    def adapter_name(self) -> str:
+        """The policies are the native ones, on every cluster."""
+        return "native"
+
+    def step(self, lease: Lease) -> Outcome:
+        """Try one page of objects, or wait until this may begin."""
+        if self.finished_at:
+            return Outcome()
+        if self._late:
+            return self._finish(lease, "It did not come to an end in time.")
+        if self.paused or self._earlier().exists():
+            return Outcome(_LOOK)
+        if unserved := [name for name in _NEEDED if not self.cluster.serves(name)]:
+            named = ", ".join(unserved)
+            return self._finish(lease, f"The cluster lacks {named}: see its capabilities.")
+        try:
+            with connect(self.cluster) as api:
+                return self._advance(api, lease)
+        except ClusterError as error:
+            self._under_way(error.reason, error.message, lease)
+            return Outcome(error.delay(lease.work.failures + 1), error)
+
+    @property
+    def _late(self) -> bool:
+        ends = self.simulation.created_at + timedelta(seconds=settings.SIMULATION_SECONDS)
+        return timezone.now() > ends
+
+    def _earlier(self) -> "models.QuerySet[SimulationRun]":
+        rows = type(self)._default_manager.filter(cluster=self.cluster_id, finished_at=None)
+        return rows.filter(pk__lt=self.pk)
+
+    def _advance(self, api: Reachable, lease: Lease) -> Outcome:
+        kinds, places = replayed(self.simulation.rules), list(self._namespaces())
+        if not kinds:
+            return self._finish(lease, places=len(places))
+        if (place := self._place(places)) is None:
+            self._clear(api, lease)
+            return self._finish(lease, places=len(places))
+        if not (self._parametrised(api, lease) and self._warns(api)):
+            return Outcome(_SOON)
+        kind = kinds[min(self._at("kind"), len(kinds) - 1)] if self._is_at(place) else kinds[0]
+        found, tried, token = self._try_page(api, place, kind, lease)
+        if not self._warns(api):
+            return Outcome(_SOON)
+        cursor = _after(place.pk, kinds.index(kind), token, len(kinds))
+        done = sum(each.pk < cursor["place"] for each in places)
+        self._keep(lease, found, cursor, tried=self.tried + tried, done=done, places=len(places))
+        if self.tried >= settings.SIMULATION_OBJECTS:
+            self._clear(api, lease)
+            return self._finish(lease, f"It ended at {self.tried} objects: simulate for fewer.")
+        return Outcome(0.0)
+
+    # --- Where it is.
+
+    def _namespaces(self) -> "models.QuerySet[ProjectPlacement]":
+        """Those that are there; what has yet to be made holds nothing."""
+        rows = self.simulation.places().filter(cluster=self.cluster_id)
+        return rows.exclude(observed_generation=0).order_by("pk")
+
+    def _at(self, name: str) -> int:
+        return int(self.cursor.get(name, 0))
+
+    def _place(self, places: Iterable[ProjectPlacement]) -> ProjectPlacement | None:
+        """The one that is looked through; what has gone meanwhile is passed over."""
+        return next((each for each in places if each.pk >= self._at("place")), None)
+
+    def _is_at(self, place: ProjectPlacement) -> bool:
+        return place.pk == self._at("place")
+
+    # --- The parameters that copies are judged by.
+
+    def _parametrised(self, api: Reachable, lease: Lease) -> bool:
+        """Whether the rules lie in the namespace; where they do not, they are written."""
+        wanted = [
+            (ref, body)
+            for ref, body in parameters(self.simulation.rules)
+            if (live := api.get(ref)) is None or live.body.get("data", {}) != body["data"]
+        ]
+        for ref, body in wanted:
+            lease.check()
+            api.apply(ref, body, force=True)
+        return not wanted
+
+    def _warns(self, api: Reachable) -> bool:
+        """Whether the cluster judges by the rules: what is known to break them is warned of."""
+
+        def told(trial: tuple[Ref, JSON, Broken]) -> bool:
+            ref, manifest, expected = trial
+            try:
+                return holds(expected, api.apply(ref, manifest, dry_run=True).warnings)
+            except Refused:
+                return False
+
+        return all(parallel(told, trials(self.simulation.rules)))
+
+    def _clear(self, api: Reachable, lease: Lease) -> None:
+        """Take the parameters away: without them nothing can be made in the namespace."""
+        for mode in (Mode.WARN, Mode.ENFORCE):
+            lease.check()
+            if live := api.get(parameters_at(mode)):
+                api.delete(live.ref, live.uid)
+
+    # --- Trying a page.
+
+    def _try_page(
+        self, api: Reachable, place: ProjectPlacement, kind: Kind, lease: Lease
+    ) -> tuple[list[SimulationFinding], int, str]:
+        """Return what was found, how many objects were tried, and how to go on."""
+        token = str(self.cursor.get("token", "")) if self._is_at(place) else ""
+        try:
+            page = api.list_page(kind, namespace=place.namespace, limit=_PAGE, token=token)
+        except Expired:
+            page = api.list_page(kind, namespace=place.namespace, limit=_PAGE)
+        except Missing:
+            return [], 0, ""
+        except Refused as error:
+            whole = self._finding(place, "Namespace", place.namespace, Verdict.UNJUDGED)
+            whole.message = f"Its {kind.plural} cannot be read: {error.message}"[:1000]
+            return [whole], 0, ""
+        lease.check()
+        tried = list(subjects(page.items))
+        found = parallel(lambda subject: list(self._try(api, place, subject)), tried)
+        return [one for each in found for one in each], len(tried), page.token
+
+    def _try(
+        self, api: Reachable, place: ProjectPlacement, subject: Subject
+    ) -> Iterator[SimulationFinding]:
+        try:
+            warnings = api.apply(subject.ref, subject.manifest, dry_run=True).warnings
+        except Refused as error:
+            row = self._finding(place, subject.kind, subject.name, Verdict.UNJUDGED)
+            row.message = error.message[:1000]
+            yield row
+            return
+        project = place.project
+        for broken in broken_in(warnings):
+            if broken.rule not in self.simulation.rules:
+                continue  # of an earlier simulation, and about to be forgotten
+            if self.simulation.spares(project.tenant.name, project.name, broken.rule):
+                continue
+            row = self._finding(place, subject.kind, subject.name, Verdict.DENIED)
+            row.rule, row.message = broken.rule, broken.message[:1000]
+            yield row
+
+    def _finding(
+        self, place: ProjectPlacement, kind: str, name: str, verdict: Verdict
+    ) -> SimulationFinding:
+        return SimulationFinding(
+            **{"simulation": self.simulation, "cluster": self.cluster.name},
+            **{"tenant": place.project.tenant.name, "project": place.project.name},
+            **{"namespace": place.namespace, "kind": kind, "name": name, "verdict": verdict},
+        )
+
+    # --- Writing it down.
+
+    def _keep(
+        self, lease: Lease, found: Iterable[SimulationFinding], cursor: JSON, **counts: int
+    ) -> None:
+        with marking(lease):
+            SimulationFinding.objects.bulk_create(found, ignore_conflicts=True)
+            self._write(cursor=cursor, **counts)
+            message = f"{self.done} of {self.places} namespaces, {self.tried} objects."
+            self._under_way("Simulating", message, lease)
+
+    def _finish(self, lease: Lease, fault: str = "", places: int | None = None) -> Outcome:
+        """It is over; its place in the dirty set goes."""
+        with marking(lease) as marks:
+            counts = {} if places is None else {"places": places, "done": places}
+            self._write(finished_at=timezone.now(), fault=fault[:1000], **counts)
+            synced = Condition("Synced", Status.FALSE if fault else Status.TRUE, "Over", fault)
+            ready = Condition("Ready", synced.status, "Over", fault)
+            self.record(lease, synced, ready, phase=Phase.ERROR if fault else Phase.DEPLOYED)
+            marks.drop(self.work)
+            self._tell_the_end()
+        return Outcome()
+
+    def _write(self, **columns: object) -> None:
+        rows = type(self)._default_manager.filter(pk=self.pk)
+        rows.update(updated_at=timezone.now(), **columns)
+        for name, value in columns.items():
+            setattr(self, name, value)
+
+    def _under_way(self, reason: str, message: str, lease: Lease) -> None:
+        synced = Condition("Synced", Status.UNKNOWN, reason, message)
+        ready = Condition("Ready", Status.UNKNOWN, reason, message)
+        self.record(lease, synced, ready, phase=Phase.APPLYING)
+
+    def _tell_the_end(self) -> None:
+        row = self.simulation
+        if row.policy_set is None or row.runs.filter(finished_at=None).exists():
+            return
+        found = row.totals()
+        told = ", ".join(f"{count} {verdict}" for verdict, count in found.items())
+        Event.record(row.policy_set, "SimulationEnded", f"{row} is over: {told}.", data=found)
+
+    def tell_phase(self, event: Event) -> None:
+        """Its set tells when all of them are over."""
+
+
+def _after(place: int, kind: int, token: str, kinds: int) -> JSON:
+    """The page behind one of a namespace and kind."""
+    if token:
+        return {"place": place, "kind": kind, "token": token}
+    if kind + 1 < kinds:
+        return {"place": place, "kind": kind + 1, "token": ""}
+    return {"place": place + 1, "kind": 0, "token": ""}

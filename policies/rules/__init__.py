@@ -1,0 +1,1 @@
+"""What policy sets come to: pure, without a database."""

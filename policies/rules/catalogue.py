@@ -1,0 +1,78 @@
+"""Policy sets to begin with. Pure data: an operator creates one's own from them.
+
+Names under example.org stand for what only an operator knows, such as the registry of a company.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Starter:
+    """A set to begin with. `adapt` says what has to be put in place before it is of use."""
+
+    name: str
+    title: str
+    description: str
+    rules: Mapping[str, Any]
+    adapt: str = ""
+
+
+CATALOGUE = (
+    Starter(
+        "baseline",
+        "Baseline",
+        "What nobody misses: no Service that leads out of the cluster by a name or opens nodes.",
+        {
+            "service_types": ["ClusterIP", "LoadBalancer"],
+            "image_pull_policies": ["Always", "IfNotPresent"],
+        },
+    ),
+    Starter(
+        "restricted",
+        "Restricted",
+        "For what faces customers: inside of the cluster alone, images pulled anew and from no "
+        "public hub.",
+        {
+            "service_types": ["ClusterIP"],
+            "image_pull_policies": ["Always"],
+            "image_registries": {"deny": ["docker.io"]},
+            "ingress_classes": ["public"],
+        },
+        "ingress_classes: the class of your ingress controller.",
+    ),
+    Starter(
+        "pci-like",
+        "PCI-like",
+        "For what handles card data: one registry, internal names, nodes and labels of its own.",
+        {
+            "service_types": ["ClusterIP"],
+            "image_pull_policies": ["Always"],
+            "image_registries": {"allow": ["registry.example.org/pci"]},
+            "image_references": ["digest"],
+            "ingress_classes": ["internal"],
+            "ingress_hosts": ["*.pci.example.org"],
+            "node_selector": {"zone": "pci"},
+            "namespaces": {"required_labels": {"data-class": "", "owner": ""}},
+        },
+        "image_registries, ingress_classes, ingress_hosts and node_selector: your own.",
+    ),
+    Starter(
+        "sandbox",
+        "Sandbox",
+        "For trying things out: few projects, nothing that is seen from outside or comes first.",
+        {
+            "namespaces": {"count": 3},
+            "service_types": ["ClusterIP"],
+            "ingress_hosts": ["*.sandbox.example.org"],
+            "priority_classes": [],
+        },
+        "ingress_hosts: a domain for what is tried out.",
+    ),
+)
+
+
+def starter(name: str) -> Starter | None:
+    """Return the one of that name."""
+    return next((each for each in CATALOGUE if each.name == name), None)

@@ -1,0 +1,1 @@
+"""Pages that span domains, and what all pages look like."""

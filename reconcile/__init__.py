@@ -1,0 +1,1 @@
+"""HOW: the loop Intent → Plan → Apply → Observe → Converge and what it remembers."""

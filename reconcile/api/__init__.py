@@ -1,0 +1,1 @@
+"""What the API of every kind of object is built from."""

@@ -1,0 +1,1 @@
+"""Plans for people: what a declaration would do on every cluster, before it does it."""

@@ -1,0 +1,1 @@
+"""WHO: tenants, projects, members and their roles."""

@@ -1,0 +1,1 @@
+"""The kinds of rules that bind a tenant, their grammar, and how they are divided. Pure."""

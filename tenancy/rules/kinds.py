@@ -1,0 +1,180 @@
+"""The kinds of restrictions: what each value looks like, and what is wrong with one. Pure."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+from reconcile.values import JSON
+from tenancy.rules import merging, values
+from tenancy.rules.values import (
+    IMAGE_REFERENCES,
+    MOST_ENTRIES,
+    MOST_NAMESPACES,
+    PULL_POLICIES,
+    SERVICE_TYPES,
+    Problems,
+)
+
+
+@dataclass(frozen=True)
+class RuleKind:
+    """A kind of restriction. `name` is its key below `restrictions`; `example` is a valid value.
+
+    `schema` is JSON Schema (2020-12). `stricter` takes two values without problems and returns what
+    satisfies both, or raises `tenancy.rules.merging.Contradiction`.
+    """
+
+    name: str
+    title: str
+    summary: str
+    schema: JSON
+    example: Any
+    problems: Callable[[object], Problems]
+    stricter: Callable[[Any, Any], Any]
+
+    def merge(self, given: Sequence[Any]) -> Any:
+        """Return the strictest of one or more values without problems. Raises Contradiction."""
+        return reduce(self.stricter, given)
+
+
+def restriction_problems(value: object) -> Problems:
+    """Yield (path, what is wrong) for restrictions: a map of kinds to their values."""
+    if not isinstance(value, Mapping):
+        yield "", 'Restrictions are a map such as {"service_types": ["ClusterIP"]}.'
+        return
+    for name, each in value.items():
+        kind = KINDS.get(name) if isinstance(name, str) else None
+        if kind is None:
+            yield str(name), f"There is no such restriction: use {', '.join(sorted(KINDS))}."
+            continue
+        for path, text in kind.problems(each):
+            yield f"{name}/{path}" if path else name, text
+
+
+def merged(given: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the strictest of several restrictions, kind by kind. Raises Contradiction."""
+    named = {name for each in given for name in each}
+    return {
+        name: KINDS[name].merge([each[name] for each in given if name in each])
+        for name in sorted(named)
+    }
+
+
+def _list_of(**items: object) -> JSON:
+    entries: JSON = {"type": "string", **items}
+    return {"type": "array", "items": entries, "maxItems": MOST_ENTRIES, "uniqueItems": True}
+
+
+def _list(name: str, title: str, summary: str, *example: str) -> RuleKind:
+    """A kind whose value is the list of names that are allowed."""
+    schema = _list_of(maxLength=253)
+    return RuleKind(name, title, summary, schema, list(example), values.names, merging.lists)
+
+
+def _choice(name: str, title: str, summary: str, known: Sequence[str], example: str) -> RuleKind:
+    """A kind whose value is some of the words that Kubernetes knows."""
+    schema = _list_of(enum=list(known))
+    problems = values.choices(known)
+    return RuleKind(name, title, summary, schema, [example], problems, merging.lists)
+
+
+_LABELS: JSON = {"type": "object", "additionalProperties": {"type": "string", "maxLength": 63}}
+_ALL = (
+    RuleKind(
+        "image_registries",
+        "Image registries",
+        "Where images may come from; an entry covers all below its path. deny wins.",
+        {
+            "type": "object",
+            "properties": {side: _list_of(maxLength=253) for side in ("allow", "deny")},
+            "minProperties": 1,
+            "additionalProperties": False,
+        },
+        {"allow": ["registry.example.org/acme"]},
+        values.registries,
+        merging.registries,
+    ),
+    _choice(
+        "image_references",
+        "Image references",
+        "Whether images may be named by tags, or by digests alone, which never mean another image.",
+        IMAGE_REFERENCES,
+        "digest",
+    ),
+    _choice(
+        "image_pull_policies",
+        "Image pull policies",
+        "Which pull policies containers may have.",
+        PULL_POLICIES,
+        "Always",
+    ),
+    _choice(
+        "service_types",
+        "Service types",
+        "Which types of Services may be made.",
+        SERVICE_TYPES,
+        "ClusterIP",
+    ),
+    _list(
+        "ingress_classes",
+        "Ingress classes",
+        "Which classes Ingresses may name; each has to name one.",
+        "public",
+    ),
+    RuleKind(
+        "ingress_hosts",
+        "Ingress host names",
+        "Which host names Ingresses may serve, one in each rule; *.example.org covers one label.",
+        _list_of(maxLength=253),
+        ["*.acme.example.org"],
+        values.hosts,
+        merging.hosts,
+    ),
+    _list(
+        "storage_classes",
+        "Storage classes",
+        "Which classes claims of storage may name; each has to name one.",
+        "standard",
+    ),
+    _list(
+        "priority_classes",
+        "Priority classes",
+        "Which priority classes pods may name; the cluster gives its default one to the others.",
+        "batch",
+    ),
+    _list(
+        "runtime_classes",
+        "Runtime classes",
+        "Which runtime classes pods may name; who names none gets the cluster's own runtime.",
+        "sandboxed",
+    ),
+    RuleKind(
+        "node_selector",
+        "Nodes",
+        "Labels of the nodes that pods may run on; every pod has to select them.",
+        {**_LABELS, "maxProperties": MOST_ENTRIES},
+        {"pool": "acme"},
+        values.node_selector,
+        merging.selectors,
+    ),
+    RuleKind(
+        "namespaces",
+        "Namespaces",
+        "How many projects there may be, and which labels they must or must not have.",
+        {
+            "type": "object",
+            "properties": {
+                "count": {"type": "integer", "minimum": 1, "maximum": MOST_NAMESPACES},
+                "required_labels": _LABELS,
+                "forbidden_labels": _list_of(maxLength=317),
+            },
+            "minProperties": 1,
+            "additionalProperties": False,
+        },
+        {"count": 5},
+        values.namespaces,
+        merging.namespaces,
+    ),
+)
+KINDS: Mapping[str, RuleKind] = {kind.name: kind for kind in _ALL}

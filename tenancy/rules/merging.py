@@ -1,0 +1,84 @@
+"""The stricter of several values of one kind of restriction. Pure.
+
+Allow-lists intersect, deny-lists unite, of numbers the smaller counts. What cannot be had together
+raises `Contradiction`: nobody is to guess which side was meant.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import reduce
+
+from reconcile.values import JSON
+from tenancy.rules.images import covers, folded
+
+
+class Contradiction(ValueError):
+    """Two values that no object can fulfil at once; the text says which."""
+
+
+def lists(one: Sequence[str], other: Sequence[str]) -> list[str]:
+    """What both lists have."""
+    return [text for text in one if text in other]
+
+
+def hosts(one: Sequence[str], other: Sequence[str]) -> list[str]:
+    """What both lists cover; of a wildcard and a name below it, the name."""
+    narrower = [text for text in one if any(serves(wide, text) for wide in other)]
+    wider = [text for text in other if any(serves(wide, text) for wide in one)]
+    return list(dict.fromkeys((*narrower, *wider)))
+
+
+def registries(
+    one: Mapping[str, Sequence[str]], other: Mapping[str, Sequence[str]]
+) -> dict[str, list[str]]:
+    """What both allow and either denies; of a registry and a path in it, the path."""
+    merged: dict[str, list[str]] = {}
+    allowed = [value["allow"] for value in (one, other) if "allow" in value]
+    if allowed:
+        merged["allow"] = reduce(_common, (list(texts) for texts in allowed))
+    denied = [text for value in (one, other) for text in value.get("deny", ())]
+    if denied:
+        merged["deny"] = list(dict.fromkeys(denied))
+    return merged or {"deny": []}
+
+
+def selectors(one: Mapping[str, str], other: Mapping[str, str]) -> dict[str, str]:
+    """The labels of both. Raises Contradiction for a label with two values."""
+    for key in sorted(set(one) & set(other)):
+        if one[key] != other[key]:
+            raise Contradiction(f"No node is {key}={one[key]} and {key}={other[key]} at once.")
+    return {**one, **other}
+
+
+def namespaces(one: JSON, other: JSON) -> JSON:
+    """The smaller count and the labels of both. Raises Contradiction where they exclude another."""
+    counts = [value["count"] for value in (one, other) if "count" in value]
+    merged: JSON = {"count": min(counts)} if counts else {}
+    forbidden = sorted({key for each in (one, other) for key in each.get("forbidden_labels", ())})
+    required = _required(one.get("required_labels", {}), other.get("required_labels", {}))
+    if both := sorted(set(required) & set(forbidden)):
+        raise Contradiction(f"The label {both[0]} is required and forbidden.")
+    merged |= {"required_labels": required} if required else {}
+    return merged | ({"forbidden_labels": forbidden} if forbidden else {})
+
+
+def _required(one: Mapping[str, str], other: Mapping[str, str]) -> dict[str, str]:
+    merged = {**one, **other}
+    for key in sorted(set(one) & set(other)):
+        values = [value for value in dict.fromkeys((one[key], other[key])) if value]
+        if len(values) > 1:
+            raise Contradiction(f"The label {key} cannot be {values[0]} and {values[1]} at once.")
+        merged[key] = values[0] if values else ""
+    return merged
+
+
+def serves(wide: str, host: str) -> bool:
+    """Whether an entry of a list of hosts covers a host: itself, or one label by a wildcard."""
+    if wide == host:
+        return True
+    return wide.startswith("*.") and host[:1] != "*" and host.partition(".")[2] == wide[2:]
+
+
+def _common(one: list[str], other: list[str]) -> list[str]:
+    narrower = [text for text in one if any(covers(folded(wide), folded(text)) for wide in other)]
+    wider = [text for text in other if any(covers(folded(wide), folded(text)) for wide in one)]
+    return list(dict.fromkeys((*narrower, *wider)))

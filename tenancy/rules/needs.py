@@ -1,0 +1,60 @@
+"""What a field of a tenant or project needs of a cluster: capabilities by field. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from tenancy.rules.modes import Mode
+
+_POLICIES = "admission.policies"
+_RULES = "baseline.3"  # the first one that carries the policies of rules
+_MODES = "baseline.5"  # the first one in which they also warn and audit
+# A tenant or project itself needs what keeps them apart; these fields need more than that.
+NEEDS: Mapping[str, tuple[str, ...]] = {
+    "restrictions": (_POLICIES, _RULES),
+    "cordoned": (_POLICIES, _RULES),
+    "deletion_protection": (_POLICIES, _RULES),
+}
+# Kinds of restrictions whose policies came later than those of the first ones.
+KINDS: Mapping[str, str] = {"image_references": _MODES}
+# What is imposed on it needs, by its mode.
+IMPOSED: Mapping[str, tuple[str, ...]] = {
+    Mode.ENFORCE: (_POLICIES, _RULES),
+    Mode.WARN: (_POLICIES, _MODES),
+    Mode.AUDIT: (_POLICIES, _MODES),
+}
+
+
+@dataclass(frozen=True)
+class Need:
+    """A capability, and the field that needs it; empty for the object itself."""
+
+    capability: str
+    field: str = ""
+
+
+def needs(spec: object) -> list[Need]:
+    """Return what the fields of an intent or a declared object need beside its adapter."""
+    imposed = getattr(spec, "imposed", None) or {}
+    own = [
+        Need(capability, field)
+        for field, capabilities in NEEDS.items()
+        if getattr(spec, field, None)
+        for capability in capabilities
+    ]
+    own += kind_needs(getattr(spec, "restrictions", None), imposed.get(Mode.ENFORCE))
+    return own + imposed_needs(mode for mode in IMPOSED if imposed.get(mode))
+
+
+def kind_needs(*rules: object) -> list[Need]:
+    """Return what kinds of restrictions need beyond what all of them do."""
+    named = {kind for each in rules if isinstance(each, Mapping) for kind in each}
+    return [
+        Need(capability, f"restrictions.{kind}")
+        for kind, capability in KINDS.items()
+        if kind in named
+    ]
+
+
+def imposed_needs(modes: Iterable[str]) -> list[Need]:
+    """Return what rules need that hold in these modes, whoever imposes them."""
+    return [Need(capability, f"policies.{mode}") for mode in modes for capability in IMPOSED[mode]]

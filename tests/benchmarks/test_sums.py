@@ -1,0 +1,63 @@
+"""How the benchmarks sum up what their rounds found."""
+
+import pytest
+from _machine import Spent
+from _options import options
+from converge import summed, told
+from idle import per_hour
+from onboard import Spread, compared
+from restart import _plural
+
+
+def test_a_turn_is_told_by_what_an_object_has_cost_whom():
+    spent = Spent(
+        wall=2.0, cores={"etcd": 0.1, "kube-apiserver": 0.4, "worker-0": 0.3, "watch": 0.2}
+    )
+    found = told(spent, 100)
+    assert found["objects/s"] == 50.0
+    assert found["core-ms per object, server"] == 5.0
+    assert found["core-ms per object, client"] == 5.0
+
+
+def test_the_share_of_the_floor_is_that_of_each_round_the_worst_told():
+    def turn(rate: float) -> dict:
+        return {"objects/s": rate, "core-seconds": {}}
+
+    rounds = [{"floor": turn(400.0), "product": turn(rate)} for rate in (100.0, 300.0, 200.0)]
+    found = summed(rounds)
+    assert found["share of the raw rate"] == {"p50": 0.5, "worst": 0.25}
+    assert found["floor"] == {"objects/s": 400.0} and found["product"] == {"objects/s": 200.0}
+
+
+def rest(requests: int, writes: int, worker: int, watch: int) -> dict:
+    cores = {"worker": worker, "watch": watch, "kube-apiserver": 77}
+    return {"requests, all": requests, "writes": writes, "core-ms": cores}
+
+
+def test_an_idle_tenant_costs_what_it_adds():
+    found = per_hour(rest(10, 0, 500, 100), rest(30, 0, 600, 200), tenants=100, seconds=720)
+    assert found == {"requests": 1.0, "writes": 0.0, "core-ms of worker and watch": 10.0}
+
+
+def test_a_black_hole_is_told_as_the_change_that_it_makes():
+    alive, hole = Spread(100, 200.0, 400.0, 500.0), Spread(100, 202.0, 440.0, 900.0)
+    assert compared(alive, hole) == {"change of p50, %": 1.0, "change of p99, %": 10.0}
+
+
+@pytest.mark.parametrize(
+    ("kind", "plural"),
+    [
+        ("ConfigMap", "configmaps"),
+        ("NetworkPolicy", "networkpolicies"),
+        ("LimitRange", "limitranges"),
+    ],
+)
+def test_kinds_are_found_in_the_audit_log_by_their_plural(kind, plural):
+    assert _plural({"kind": kind}) == plural
+
+
+def test_the_command_line_has_a_number_for_each_option(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["idle.py", "--tenants", "7", "--busy"])
+    chosen = options("What it does.\n\nMore.", "idle", tenants=300, seconds=600)
+    assert (chosen.tenants, chosen.seconds, chosen.busy) == (7, 600, True)
+    assert chosen.json.parts[-3:] == (".run", "benchmarks", "idle.json")

@@ -1,0 +1,97 @@
+"""A simulation on a real API server: what it lists is what enforcing then refuses, and no more."""
+
+import pytest
+
+from clusters.intents import SIMULATION_NAMESPACE
+from policies.models import Attachment, PolicySet, Simulation
+from sandbox.api import AdminApi
+from tenancy.models import Project, Tenant
+from tests.clusters.steps import settle_until, settle_until_deployed
+from tests.live.ruled import (
+    cron,
+    job,
+    keys,
+    place,
+    pod,
+    refusal,
+    registered,
+    service,
+    stateful,
+    workload,
+)
+
+__all__ = ["keys"]
+
+pytestmark = [pytest.mark.live, pytest.mark.django_db]
+RULES = {
+    "image_registries": {"allow": ["r.example.org"], "deny": ["r.example.org/old"]},
+    "service_types": ["ClusterIP"],
+}
+IMAGES = ("nginx", "r.example.org/web:1", "r.example.org/old/web", "docker.io/r.example.org/x")
+
+
+def named(body: dict, name: str) -> dict:
+    return {**body, "metadata": {**body["metadata"], "name": name}}
+
+
+def living() -> dict[str, tuple[str, dict]]:
+    """Objects as they run before anything is attached: by name, their plural and manifest."""
+    found = {f"web-{n}": ("deployments", workload(image=image)) for n, image in enumerate(IMAGES)}
+    found["stateful"] = ("statefulsets", stateful(image="nginx"))
+    found["daemon"] = ("daemonsets", workload(None, image="nginx"))
+    found["job"] = ("jobs", job(image="nginx"))
+    found["cron"] = ("cronjobs", cron(image="r.example.org/old/web"))
+    found["pod"] = ("pods", pod(image="nginx"))
+    found["open"] = ("services", service("NodePort"))
+    found["closed"] = ("services", service())
+    return {name: (plural, named(body, name)) for name, (plural, body) in found.items()}
+
+
+def names_in(api: AdminApi) -> list[str]:
+    plurals = ("deployments", "statefulsets", "daemonsets", "jobs", "cronjobs", "pods", "services")
+    paths = [place(SIMULATION_NAMESPACE, plural) for plural in plurals]
+    return [item["metadata"]["name"] for path in paths for item in api.items(path)]
+
+
+def refused(api: AdminApi, namespace: str, plural: str, body: dict) -> str:
+    """What the API server says to somebody who makes the same again; empty if it lets that be."""
+    path = place(namespace, plural)
+    return refusal(lambda: api.create(path, named(body, "again"), dryRun="All"))
+
+
+def test_it_lists_exactly_what_enforcing_then_refuses(admin_api, admin_kubeconfig):
+    registered(admin_kubeconfig)
+    tenant = Tenant(name="simulated", placement={"clusters": ["real"]})
+    tenant.declare(by="olga")
+    project = Project(tenant=tenant, name="shop")
+    project.declare(by="olga")
+    settle_until_deployed(project)
+    where, objects = project.namespace, living()
+    admin_api.wait(place(where, "serviceaccounts", "default"), bool)
+    for plural, body in objects.values():
+        admin_api.create(place(where, plural), body)
+
+    strict = PolicySet(name="strict", rules=RULES)
+    strict.declare(by="olga")
+    bound = Attachment(policy_set=strict, name="hard", mode="audit", tenants=["simulated"])
+    bound.declare(by="olga")
+    row = Simulation.begin(strict, bound.attached, "olga")
+    settle_until(lambda: not row.runs.filter(finished_at=None).exists())
+    run = row.runs.get()
+    assert (run.fault, run.tried) == ("", len(objects))
+    assert names_in(admin_api) == []
+    assert admin_api.find(place(SIMULATION_NAMESPACE, "configmaps", "kubenova-rules-warn")) is None
+    assert row.totals()["unjudged"] == 0, list(row.findings.values_list("name", "message"))
+
+    bound.promote("olga", "enforce")
+    settle_until(lambda: bool(refused(admin_api, where, *objects["web-0"])))
+    settle_until(lambda: bool(refused(admin_api, where, *objects["open"])))
+    said = {name: refused(admin_api, where, *each) for name, each in objects.items()}
+    denied = {name: text for name, text in said.items() if text}
+    told = dict(row.findings.values_list("name", "message"))
+    assert set(told) == set(denied) and len(told) == 9
+    assert all(message in denied[name] for name, message in told.items())
+
+    strict.request_deletion(by="olga")
+    tenant.request_deletion(by="olga")
+    settle_until(lambda: not Tenant.objects.exists())

@@ -1,0 +1,109 @@
+"""What the admission of an API server warns of and refuses, as far as tests can tell."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from reconcile.values import JSON
+from tenancy.rules import cel
+from tenancy.rules.admission import ENFORCED
+from tenancy.rules.encoding import CORDONED
+from tenancy.rules.images import permitted
+from tenancy.rules.kinds import KINDS
+from tenancy.rules.violations import cordon_violation, violation
+
+WARN = "pod-security.kubernetes.io/warn"
+
+
+def warnings_of(labels: Mapping[str, str], body: JSON) -> tuple[str, ...]:
+    """Return the warnings for an object with a pod template in a namespace with these labels.
+
+    Of the profile `restricted` as much as a container's own securityContext can break.
+    """
+    template: JSON = (body.get("spec") or {}).get("template") or {}
+    if labels.get(WARN) != "restricted" or not template:
+        return ()
+    pod: JSON = template.get("spec") or {}
+    broken = [fault for container in pod.get("containers", ()) for fault in _faults(pod, container)]
+    told = ", ".join(dict.fromkeys(broken))
+    return (f'would violate PodSecurity "restricted:latest": {told}',) if told else ()
+
+
+def _faults(pod: JSON, container: JSON) -> list[str]:
+    own: JSON = container.get("securityContext") or {}
+    shared: JSON = pod.get("securityContext") or {}
+    both: dict[str, Any] = {**shared, **own}
+    faults = {
+        "allowPrivilegeEscalation != false": own.get("allowPrivilegeEscalation") is not False,
+        "unrestricted capabilities": "ALL" not in (own.get("capabilities") or {}).get("drop", ()),
+        "runAsNonRoot != true": both.get("runAsNonRoot") is not True,
+        "seccompProfile": not both.get("seccompProfile"),
+    }
+    return [fault for fault, found in faults.items() if found]
+
+
+def refusal_of(data: Mapping[str, str], manifest: JSON) -> str:
+    """Return what a policy says that refuses an object by these parameters; empty when none does.
+
+    Of all that policies refuse only what is tried as a proof: there is no CEL here.
+    """
+    tried = [violation(kind, value) for kind, value in decoded(data).items()]
+    tried += [cordon_violation()] if CORDONED in data else []
+    name, spec = manifest["metadata"]["name"], manifest.get("spec")
+    found = (each for each in tried if each and each.manifest["metadata"]["name"] == name)
+    return next((each.refusal for each in found if each.manifest.get("spec") == spec), "")
+
+
+def advice_of(data: Mapping[str, str], manifest: JSON) -> tuple[str, ...]:
+    """Return what policies warn of that would refuse an object by these parameters.
+
+    Of what is no proof, image registries and Service types are judged.
+    """
+    name = manifest["metadata"]["name"]
+    found = []
+    for kind, value in decoded(data).items():
+        proof, policy = violation(kind, value), cel.policy_name(kind)
+        if name.startswith(cel.PROOF):
+            told = proof.message if proof and proof.manifest["metadata"]["name"] == name else ""
+        else:
+            how = ENFORCED[kind]
+            allowed = [line for line in data.get(how.keys[0], "").split("\n") if line]
+            refused = _JUDGED[kind](value, manifest) if kind in _JUDGED else ""
+            told = cel.told(how.noun, refused, allowed, how.missing) if refused else ""
+        if told:
+            start = f"Validation failed for ValidatingAdmissionPolicy '{policy}' with binding"
+            found.append(f"{start} '{policy}-warn': {told}")
+    return tuple(found)
+
+
+def _refused_image(value: Mapping[str, list[str]], manifest: JSON) -> str:
+    spec: JSON = manifest.get("spec") or {}
+    pod = (spec.get("template") or {}).get("spec") or {}
+    images = [str(each.get("image", "")) for each in pod.get("containers", ())]
+    allow, deny = value.get("allow"), value.get("deny", [])
+    return next((each for each in images if not permitted(each, allow, deny)), "")
+
+
+def _refused_service(value: list[str], manifest: JSON) -> str:
+    sort = str((manifest.get("spec") or {}).get("type") or "ClusterIP")
+    return sort if manifest["kind"] == "Service" and sort not in value else ""
+
+
+_JUDGED: Mapping[str, Callable[[Any, JSON], str]] = {
+    "image_registries": _refused_image,
+    "service_types": _refused_service,
+}
+
+
+def decoded(data: Mapping[str, str]) -> dict[str, Any]:
+    """Return the restrictions of a ConfigMap `kubenova-rules`, as the policies read them."""
+    found: dict[str, Any] = {}
+    for key, text in data.items():
+        kind, _, side = key.partition(".")
+        lines = [line for line in text.split("\n") if line]
+        if side:
+            found.setdefault(kind, {})[side] = lines
+        elif kind == "node_selector":
+            found[kind] = dict(line.split("=") for line in lines)
+        elif kind in KINDS:
+            found[kind] = lines
+    return found

@@ -1,0 +1,1 @@
+"""SEALED: envelope encryption of what KubeNova must keep secret."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from django.db import models
@@ -242,7 +243,8 @@ class Staged(Revised):
         done = bool(current and current.healthy) or bool(members and there)
         began = written(current.created_at) if current else None
         sinces = [part["since"] for row in rows for part in row.components] if there else []
-        ended = max(sinces, default=None)
+        # Clusters tell whole seconds, and what was well before the revision came ended with it.
+        ended = max([began, *sinces], key=datetime.fromisoformat) if began and sinces else None
         taken: JSON = {
             "started_at": began,
             "finished_at": ended,

@@ -117,6 +117,16 @@ def test_abort_goes_back_wherever_it_has_come_to(rolling, bob, fleet):
     assert problem(bob.post(f"{SITE}:abort"), 409, "KN-CONFLICT")["state"] == "Aborted"
 
 
+def test_what_was_well_before_its_revision_came_took_no_time(standing, bob):
+    """Clusters tell moments in whole seconds, and a new revision need not move a component."""
+    for row in standing.placements_of():
+        row.components = [part | {"since": "2020-01-01T00:00:00Z"} for part in row.components]
+        row.save()
+    body = bob.get(f"{SITE}/rollout").json()
+    assert (body["state"], body["seconds"]) == ("Done", 0)
+    assert body["finished_at"] == body["started_at"] != "2020-01-01T00:00:00Z"
+
+
 def test_without_a_strategy_there_is_nothing_to_steer_but_a_way_back(standing, bob, fleet):
     body = bob.get(f"{SITE}/rollout").json()
     assert (body["state"], body["verbs"], body["strategy"]) == ("Done", [], {})

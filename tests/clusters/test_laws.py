@@ -1,5 +1,8 @@
 """The laws for the baseline of a cluster."""
 
+import itertools
+from collections.abc import Iterator
+
 import pytest
 
 from clusters.adapters.baseline import Baseline
@@ -31,6 +34,11 @@ class TestClusterBaseline(ConvergenceLaws):
         """An API server; its registration is what the laws are about."""
         self.fleet, self.patch = fleet, monkeypatch
         fleet.start("sandbox")
+
+    @pytest.fixture
+    def writes(self) -> Iterator[int]:
+        """Every seventh: a baseline has many objects, each written in the same way."""
+        return itertools.count(1, 7)
 
     def declare(self) -> ClusterBaseline:
         self.patch.setattr("clusters.models.baseline.Baseline", Baseline)

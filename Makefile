@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check live browser faults soak sandbox bench shell clean schema roles fields lock
+.PHONY: help setup run test check live browser postgres faults soak sandbox bench shell clean schema roles fields lock
 
 PYTHON ?= python3.11
 VENV := .venv
@@ -11,6 +11,11 @@ MANAGE := $(BIN)/python manage.py
 # What a run needs, and what development adds. Each is installed once per change of its lock.
 RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
+# What depends on the database that is used: the engine and the vault, the laws, storms and threads, lists and their queries.
+POSTGRES_TESTS = $(wildcard $(addprefix tests/,reconcile/test_*.py vault/test_[!p]*.py policies/test_*.py \
+	$(addprefix */,test_*laws.py test_storm.py test_*models.py test_*lists.py test_*runs.py test_*usage*.py test_queries.py test_waves.py) \
+	$(addprefix tenancy/,test_ledger.py test_drift_api.py test_invitations.py test_namespaces.py) \
+	delivery/test_api_[rw]*ing.py clusters/test_watch_[fri]*.py access/test_proxy_[so][nb]*.py))
 BROWSER_TESTS := $(wildcard tests/browser/test_*.py)
 CHROMIUM := $(wildcard /usr/bin/chromium)
 # What runs on processes and a browser gets another chance or two, and tells of it; what hangs does not.
@@ -46,6 +51,10 @@ live: $(DEV) ## Run the tests on a real API server only
 
 browser: $(DEV) ## Run the tests in Chromium only
 	$(if $(CHROMIUM),$(BIN)/pytest -m browser $(ARGS),@echo '$(NO_CHROMIUM)'; exit 1)
+
+postgres: $(DEV) ## Run on a server what the database matters to: DATABASE_URL=postgres://…
+	@[[ "$${DATABASE_URL:-}" == postgres* ]] || { echo 'Name a server: make postgres DATABASE_URL=postgres://user@host/postgres'; exit 1; }
+	$(BIN)/pytest -n 2 --dist worksteal -m 'not live and not browser and not faults' $(POSTGRES_TESTS) $(ARGS)
 
 faults: $(DEV) ## Break a whole KubeNova in every known way; writes docs/reliability.md
 	KUBENOVA_RELIABILITY=docs/reliability.md $(BIN)/pytest -m faults tests/faults $(ARGS)

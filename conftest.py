@@ -1,9 +1,17 @@
 """Fixtures that every suite may use: people, clusters in memory, real control planes on demand."""
 
+import gc
+
 import pytest
 from django.db import connections
 
 pytest_plugins = ["tests.people", "tests.fleet", "tests.live.control_plane"]
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what stays to the end: modules and many thousand tests."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -9,8 +9,9 @@ A test asks for what it needs, nothing starts before:
 - `admin_kubeconfig`, `second_admin_kubeconfig`: the text of the admin's kubeconfig;
 - `scratch_namespace`: the name of a fresh namespace, deleted afterwards.
 
-There is one control plane (and one second) per run of pytest; the workers of pytest-xdist share
-them, so use names of your own. Both are gone when pytest ends, also when it is killed: they
+There is one control plane (and one second) per run of pytest, or of each worker of pytest-xdist:
+two KubeNovas cannot have one cluster. Modules share them (`--dist loadfile` keeps a module's tests
+together), so use names of your own. All are gone when pytest ends, also when it is killed: they
 hang on a named pipe that only the first process of pytest holds open for writing.
 
 The binaries are built, if need be, before the first test, so no test's timeout counts it.
@@ -82,7 +83,7 @@ def _reporter(config: pytest.Config):
 
 @pytest.fixture(scope="session")
 def control_plane(pytestconfig: pytest.Config) -> Iterator[ControlPlane]:
-    """A running control plane, shared by all tests."""
+    """A running control plane, shared by all tests of a worker."""
     yield from running(pytestconfig, "first")
 
 
@@ -94,12 +95,13 @@ def second_control_plane(pytestconfig: pytest.Config) -> Iterator[ControlPlane]:
 
 def running(config: pytest.Config, name: str, *, audit: bool = False) -> Iterator[ControlPlane]:
     shared = config.stash[SHARED]
+    worker = getattr(config, "workerinput", {}).get("workerid", "alone")
     # Without waiting for a writer, as the first process may be about to die.
     lifeline = os.open(shared / "lifeline", os.O_RDONLY | os.O_NONBLOCK)
     os.set_blocking(lifeline, True)
     plane = ControlPlane(
         name,
-        folder=shared / name,
+        folder=shared / f"{name}-{worker}",
         fsync=False,
         audit=audit,
         lifeline=lifeline,
@@ -134,7 +136,7 @@ def keep_parameters(api: AdminApi) -> None:
         ("validatingadmissionpolicies", policy),
         ("validatingadmissionpolicybindings", binding),
     ):
-        with suppress(ApiError):  # another worker of this run was first
+        with suppress(ApiError):  # it is there from an earlier start
             api.create(f"{group}/{plural}", {"metadata": meta, "spec": spec})
 
 

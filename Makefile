@@ -20,6 +20,8 @@ BROWSER_TESTS := $(wildcard tests/browser/test_*.py)
 CHROMIUM := $(wildcard /usr/bin/chromium)
 # What runs on processes and a browser gets another chance or two, and tells of it; what hangs does not.
 AGAIN := --reruns 2 --rerun-except Timeout
+# Two clusters' controllers are waited for at a time; a module keeps to one worker and its clusters.
+LIVE := -n 2 --dist loadfile -m live
 NO_CHROMIUM := There is no /usr/bin/chromium (on Debian: apt-get install chromium).
 TEMPLATES := $(wildcard templates */templates)
 
@@ -33,7 +35,7 @@ run: $(RUNTIME) ## Start all of KubeNova with demo content; KUBECONFIG_FILE=… 
 
 test: $(DEV) ## Run all tests: the fast ones in parallel, those on a real API server, those in Chromium
 	$(BIN)/pytest -n 2 --dist worksteal -m 'not live and not browser and not faults' $(ARGS)
-	$(BIN)/pytest -m live $(AGAIN) $(ARGS)
+	$(BIN)/pytest $(LIVE) $(AGAIN) $(ARGS)
 	$(if $(BROWSER_TESTS),$(if $(CHROMIUM),$(BIN)/pytest -m browser $(AGAIN) $(ARGS),@echo 'Browser tests left out. $(NO_CHROMIUM)'))
 
 check: $(DEV) ## Check format, style, types, architecture, templates, migrations and API schema
@@ -47,7 +49,7 @@ check: $(DEV) ## Check format, style, types, architecture, templates, migrations
 	$(MANAGE) spectacular --fail-on-warn --validate --file /dev/null
 
 live: $(DEV) ## Run the tests on a real API server only
-	$(BIN)/pytest -m live $(ARGS)
+	$(BIN)/pytest $(LIVE) $(ARGS)
 
 browser: $(DEV) ## Run the tests in Chromium only
 	$(if $(CHROMIUM),$(BIN)/pytest -m browser $(ARGS),@echo '$(NO_CHROMIUM)'; exit 1)

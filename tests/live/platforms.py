@@ -133,6 +133,21 @@ class Capsule:
         for name in NAMES:
             self.api.wait(f"{DEFINITIONS}/{name}.capsule.clastix.io", lambda crd: crd is None)
         self._drop(SYSTEM)
+        self._await_no_denial()
+
+    def _await_no_denial(self) -> None:
+        """API servers enforce a deleted policy until they look at all of them again."""
+        space = _object("v1", "Namespace", "capsule-denies-no-more")
+        until = time.monotonic() + 60
+        while True:
+            try:
+                self.api.create("/api/v1/namespaces", space, dryRun="All")
+            except ApiError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.2)
+            else:
+                return
 
     # --- The controller.
 

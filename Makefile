@@ -22,6 +22,7 @@ CHROMIUM := $(wildcard /usr/bin/chromium)
 AGAIN := --reruns 2 --rerun-except Timeout
 # Two clusters' controllers are waited for at a time; a module keeps to one worker and its clusters.
 LIVE := -n 2 --dist loadfile -m live
+BROWSER := -n 2 --dist loadfile -m browser
 NO_CHROMIUM := There is no /usr/bin/chromium (on Debian: apt-get install chromium).
 TEMPLATES := $(wildcard templates */templates)
 
@@ -36,7 +37,7 @@ run: $(RUNTIME) ## Start all of KubeNova with demo content; KUBECONFIG_FILE=… 
 test: $(DEV) ## Run all tests: the fast ones in parallel, those on a real API server, those in Chromium
 	$(BIN)/pytest -n 2 --dist worksteal -m 'not live and not browser and not faults' $(ARGS)
 	$(BIN)/pytest $(LIVE) $(AGAIN) $(ARGS)
-	$(if $(BROWSER_TESTS),$(if $(CHROMIUM),$(BIN)/pytest -m browser $(AGAIN) $(ARGS),@echo 'Browser tests left out. $(NO_CHROMIUM)'))
+	$(if $(BROWSER_TESTS),$(if $(CHROMIUM),$(BIN)/pytest $(BROWSER) $(AGAIN) $(ARGS),@echo 'Browser tests left out. $(NO_CHROMIUM)'))
 
 check: $(DEV) ## Check format, style, types, architecture, templates, migrations and API schema
 	$(BIN)/ruff format --check .
@@ -52,7 +53,7 @@ live: $(DEV) ## Run the tests on a real API server only
 	$(BIN)/pytest $(LIVE) $(ARGS)
 
 browser: $(DEV) ## Run the tests in Chromium only
-	$(if $(CHROMIUM),$(BIN)/pytest -m browser $(ARGS),@echo '$(NO_CHROMIUM)'; exit 1)
+	$(if $(CHROMIUM),$(BIN)/pytest $(BROWSER) $(ARGS),@echo '$(NO_CHROMIUM)'; exit 1)
 
 postgres: $(DEV) ## Run on a server what the database matters to: DATABASE_URL=postgres://…
 	@[[ "$${DATABASE_URL:-}" == postgres* ]] || { echo 'Name a server: make postgres DATABASE_URL=postgres://user@host/postgres'; exit 1; }

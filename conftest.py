@@ -1,11 +1,17 @@
 """Fixtures that every suite may use: people, clusters in memory, real control planes on demand."""
 
 import gc
+import os
 
 import pytest
 from django.db import connections
 
 pytest_plugins = ["tests.people", "tests.fleet", "tests.live.control_plane"]
+
+
+def pytest_configure() -> None:
+    """Nothing that a test writes has to outlive a power cut: no disk is waited for."""
+    os.fsync = lambda fd: None
 
 
 def pytest_collection_finish() -> None:
@@ -30,3 +36,4 @@ def django_db_modify_db_settings(
         if connection.vendor == "sqlite":
             path = tmp_path_factory.mktemp("database") / "kubenova.sqlite3"
             connection.settings_dict["TEST"]["NAME"] = str(path)
+            connection.settings_dict["OPTIONS"]["init_command"] += "PRAGMA synchronous=OFF;"

@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError as ModelError
 from django.db import IntegrityError
+from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound
@@ -20,8 +21,10 @@ from delivery.models.published import Publishing
 from delivery.rules.publishing import PublishedKind
 from reconcile.api import lookup
 from reconcile.api.fields import BooleanField, StringField
+from reconcile.api.filters import StrictFilterBackend
 from reconcile.api.idempotency import once, was_answered
 from reconcile.api.objects import ObjectView
+from reconcile.api.pagination import ItemsPagination
 from reconcile.api.plans import wants_plan
 from reconcile.api.preconditions import PLAN_HEADER
 from reconcile.api.problems import model_faults
@@ -75,23 +78,29 @@ class PublishedSerializer(StrictSerializer):
     publications = PublicationSerializer(many=True, read_only=True)
 
 
-class PublishedListSerializer(serializers.Serializer[Any]):
-    """All of them; a list has no second page."""
+class PublishedFilter(filters.FilterSet):  # type: ignore[misc]
+    """By what they are of."""
 
-    items = PublishedSerializer(many=True)
+    kind = filters.ChoiceFilter(choices=[(str(each), str(each)) for each in PublishedKind])
 
 
 class PublishedList(ApiView):
     """`/definitions/published`."""
 
-    serializer_class = PublishedListSerializer
+    serializer_class = PublishedSerializer
+    queryset = PublishedDefinition.objects.none()
+    filter_backends = (StrictFilterBackend,)
+    filterset_class = PublishedFilter
+    pagination_class = ItemsPagination
+    query_parameters = ("kind", "limit", "cursor")
 
-    @extend_schema(operation_id="published_definitions_list", responses=PublishedListSerializer)
+    @extend_schema(operation_id="published_definitions_list")
     def get(self, request: Request) -> Response:
         """List the definitions that operators publish; of anybody else none."""
         rows = lookup.visible(PublishedDefinition, self.user)
-        found = rows.prefetch_related("publications__cluster")
-        return Response(PublishedListSerializer({"items": found}).data)
+        found = self.filter_queryset(rows.prefetch_related("publications__cluster"))
+        page = self.paginate_queryset(found)
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
 
 class PublishedDetail(ApiView):

@@ -164,7 +164,19 @@ def test_an_operator_keeps_definitions_and_each_change_is_a_version(people, olga
     changed = kept(olgas, status=200, description="Slower.")
     assert (changed["version"], changed["changed_by"], changed["publications"]) == (2, "olga", [])
     assert olgas.get(CANARY).json() == changed
-    assert olgas.get(PATH).json() == {"items": [changed]}
+    assert olgas.get(PATH).json() == {"items": [changed], "next": None, "previous": None}
+
+
+def test_the_list_has_pages_and_kinds(people, olgas):
+    kept(olgas)
+    kept(olgas, f"{PATH}/traits/audit")
+    page = olgas.get(f"{PATH}?limit=1").json()
+    rest = olgas.get(page["next"]).json()
+    assert [row["name"] for row in page["items"] + rest["items"]] == ["canary", "audit"]
+    found = olgas.get(f"{PATH}?kind=traits").json()["items"]
+    assert [row["name"] for row in found] == ["audit"]
+    problem(olgas.get(f"{PATH}?kind=x"), 400, "KN-INVALID")
+    problem(olgas.get(f"{PATH}?page=2"), 400, "KN-INVALID")
 
 
 @pytest.mark.parametrize(
@@ -188,7 +200,7 @@ def test_what_is_wrong_is_refused_where_it_is(people, olgas, path, fields, place
 def test_nobody_but_operators_knows_of_them(live, acme, as_, olgas, name):
     kept(olgas)
     client = as_(name)
-    assert client.get(PATH).json() == {"items": []}
+    assert client.get(PATH).json()["items"] == []
     assert client.get(CANARY).status_code == client.delete(CANARY).status_code == 404
     assert client.put(CANARY, BODY, format="json").status_code == 404
     assert publish(client).status_code == 404

@@ -17,7 +17,8 @@ from clusters.models import Cluster
 from clusters.models.bundling import Asked, plan_bundle, refuse_outdated
 from clusters.platforms import KUBEVELA
 from delivery.models import Publication, PublishedDefinition
-from delivery.models.published import Publishing
+from delivery.models.carrying import Carrying
+from delivery.models.published import shown
 from delivery.rules.publishing import PublishedKind
 from reconcile.api import lookup
 from reconcile.api.fields import BooleanField, StringField
@@ -73,6 +74,7 @@ class PublishedSerializer(StrictSerializer):
         required=False, default=False, help_text="It stands in for one of KubeVela's own."
     )
     version = serializers.IntegerField(read_only=True, help_text="Counts its changes.")
+    deleting = serializers.BooleanField(read_only=True, help_text="It is to leave its clusters.")
     changed_by = serializers.CharField(read_only=True)
     changed_at = serializers.DateTimeField(read_only=True)
     publications = PublicationSerializer(many=True, read_only=True)
@@ -98,7 +100,7 @@ class PublishedList(ApiView):
     def get(self, request: Request) -> Response:
         """List the definitions that operators publish; of anybody else none."""
         rows = lookup.visible(PublishedDefinition, self.user)
-        found = self.filter_queryset(rows.prefetch_related("publications__cluster"))
+        found = self.filter_queryset(rows.prefetch_related(*shown()))
         page = self.paginate_queryset(found)
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
@@ -131,11 +133,17 @@ class PublishedDetail(ApiView):
             raise Taken("Somebody has published a definition of this name just now.") from None
         return Response(PublishedSerializer(row).data, status=201 if created else 200)
 
-    @extend_schema(responses={204: None})
+    @extend_schema(responses={202: PublishedSerializer, 204: None})
     def delete(self, request: Request, name: str) -> Response:
-        """Forget a definition here. On clusters it stays: there it is the operators'."""
-        self.row(name).delete()
-        return Response(status=204)
+        """Ask for the deletion: 204 where it is on no cluster, else 202 until it has left them.
+
+        It leaves a cluster with the next `POST /clusters/{name}:publish`, which needs the
+        credential of an administrator. Refused while apps use the type.
+        """
+        row = self.row(name)
+        if row.request_deletion():
+            return Response(status=204)
+        return Response(PublishedSerializer(self.row(name)).data, status=202)
 
     def row(self, name: str) -> PublishedDefinition:
         """Return the one of the path. Raises NotFound, also for whoever is no operator."""
@@ -187,8 +195,8 @@ class PublishView(ObjectView):
     def publish(self, request: Request, **kwargs: Any) -> Response:
         """Have definitions applied beside KubeVela's own, with an administrator's credential.
 
-        Whoever writes definitions has KubeVela act, so KubeNova's own account may not. Afterwards
-        they are the operators': neither watched nor repaired nor removed.
+        Whoever writes definitions has KubeVela act, so KubeNova's own account may not: it looks
+        whether they are changed, and puts none back. Those that are being deleted are taken off.
         """
         cluster = self.find("change")
         body = PublishSerializer(data=self.body())
@@ -212,9 +220,9 @@ class PublishView(ObjectView):
     publish.plannable = True  # type: ignore[attr-defined]
 
 
-def _publishing(cluster: Cluster, data: dict[str, Any], by: str) -> Publishing:
+def _publishing(cluster: Cluster, data: dict[str, Any], by: str) -> Carrying:
     """Raises Invalid for a name that there is not, Unserved where KubeVela is not."""
     definitions = PublishedDefinition.objects.all().named(data["definitions"])
     require([cluster], KUBEVELA)
     asked = Asked(cluster, "", b"", data.get("given"), "", data["force"], by)
-    return Publishing.of(definitions, asked)
+    return Carrying.of(definitions, asked)

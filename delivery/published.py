@@ -79,7 +79,7 @@ def published_edit(request: PageRequest, kind: str, name: str) -> HttpResponse:
 
 def _kept(request: PageRequest, form: PublishedForm) -> bool:
     row, given = form.instance, form.cleaned_data
-    told = {key: given[key] for key in ("spec", "description", "shadows")}
+    told = {key: given[key] for key in ("spec", "description", "shadows", "parameters")}
     by = request.user.get_username()
     try:
         kept, _ = PublishedDefinition.put(row.kind, row.name, by=by, **told)

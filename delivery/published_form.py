@@ -39,8 +39,8 @@ def fault(message: str) -> ValidationError:
 class YAMLMapField(forms.CharField):
     """An object that is written as YAML."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        attrs = {"rows": 18, "spellcheck": "false", "wrap": "off", "placeholder": _EXAMPLE}
+    def __init__(self, *, placeholder: str = _EXAMPLE, rows: int = 18, **kwargs: Any) -> None:
+        attrs = {"rows": rows, "spellcheck": "false", "wrap": "off", "placeholder": placeholder}
         widget = forms.Textarea(attrs=attrs)
         super().__init__(strip=False, max_length=300_000, widget=widget, **kwargs)
 
@@ -97,9 +97,17 @@ class PublishedForm(forms.ModelForm):  # type: ignore[type-arg]
         "nothing in it is evaluated here.",
     )
 
+    parameters = YAMLMapField(
+        required=False,
+        label="JSON schema of its properties",
+        help_text="As YAML. Apps that use the type are checked by it; empty: any properties pass.",
+        placeholder="type: object\nproperties:\n  image: {type: string}\nrequired: [image]",
+        rows=8,
+    )
+
     class Meta:
         model = PublishedDefinition
-        fields = ("kind", "name", "description", "spec", "shadows")
+        fields = ("kind", "name", "description", "spec", "parameters", "shadows")
         labels: ClassVar[dict[str, str]] = {"shadows": "It stands in for one of KubeVela's own"}
         help_texts: ClassVar[dict[str, str]] = {
             "name": "Lower-case letters, digits and single dashes. It never changes.",

@@ -70,6 +70,13 @@ class PublishedSerializer(StrictSerializer):
         help_text="As KubeVela has it; the template (CUE) at `schematic.cue.template` is never "
         "evaluated here."
     )
+    parameters = serializers.DictField(
+        required=False,
+        default=None,
+        allow_null=True,
+        help_text="The JSON schema of its properties, by which apps that use it are checked; null: "
+        "any properties pass.",
+    )
     shadows = BooleanField(
         required=False, default=False, help_text="It stands in for one of KubeVela's own."
     )

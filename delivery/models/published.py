@@ -1,6 +1,6 @@
 """Definitions that operators publish, and where. An operator's credential carries them there."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from django.contrib.auth.models import AnonymousUser, User
@@ -12,6 +12,7 @@ from clusters.definitions import ability_of
 from clusters.models import BootstrapRun, Cluster
 from clusters.models.bootstrap import DEFINITIONS
 from delivery.models.validators import errors_of
+from delivery.rules.published_types import parameter_problems
 from delivery.rules.publishing import (
     KINDS,
     WORDS,
@@ -20,6 +21,7 @@ from delivery.rules.publishing import (
     definition_problems,
     manifest,
 )
+from delivery.rules.schema import Problem, within
 from reconcile.refusals import Conflicting, Deleting, Fault, Invalid
 from reconcile.values import JSON, Phase
 
@@ -59,6 +61,9 @@ class PublishedDefinition(models.Model):
     name = models.CharField(max_length=63)
     description = models.CharField(max_length=300, blank=True, default="")
     spec = models.JSONField(blank=True)  # what it lacks is told by its place
+    parameters = models.JSONField(
+        null=True, blank=True, help_text="The JSON schema of its properties; empty: not known."
+    )
     shadows = models.BooleanField(
         default=False, help_text="It stands in for a definition of KubeVela's own."
     )
@@ -109,7 +114,10 @@ class PublishedDefinition(models.Model):
 
     def clean(self) -> None:
         """Refuse what is no definition, and names of KubeVela's own. Raises ValidationError."""
-        found = definition_problems(self.kind, self.name, self.spec, shadows=self.shadows)
+        found = [
+            *definition_problems(self.kind, self.name, self.spec, shadows=self.shadows),
+            *within(("parameters",), self._parameter_problems()),
+        ]
         errors: dict[str, list[ValidationError]] = {}
         for problem in found:
             column, *inside = problem.path
@@ -118,9 +126,20 @@ class PublishedDefinition(models.Model):
         if errors:
             raise ValidationError(errors)
 
+    def _parameter_problems(self) -> Iterable[Problem]:
+        return () if self.parameters is None else parameter_problems(self.parameters)
+
     @classmethod
     def put(
-        cls, kind: str, name: str, *, by: str, spec: object, description: str, shadows: bool
+        cls,
+        kind: str,
+        name: str,
+        *,
+        by: str,
+        spec: object,
+        description: str,
+        shadows: bool,
+        parameters: JSON | None = None,
     ) -> "tuple[PublishedDefinition, bool]":
         """Keep a definition; whether it is new. Clusters get it by `publish` alone.
 
@@ -134,6 +153,7 @@ class PublishedDefinition(models.Model):
             row = row or cls(kind=kind, name=name)
             before = None if created else row.manifest
             row.spec, row.description, row.shadows = spec, description, shadows
+            row.parameters = parameters
             row.changed_by = by
             row.full_clean(exclude=["changed_by"])
             row.version += row.manifest != before

@@ -3,8 +3,10 @@
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from delivery.models import Publication, PublishedDefinition
+from delivery.models import App, Publication, PublishedDefinition
 from tests.clusters.steps import settle
+from tests.delivery.samples import component
+from tests.delivery.test_published_types import keep
 from tests.delivery.test_publishing import CUE, SPEC, THERE, at_hand, live
 from tests.portal.conftest import As
 
@@ -100,3 +102,17 @@ def test_nobody_else_finds_them(canary, as_: As, name) -> None:
         assert client.post(path, NEW).status_code in (404, 405)
     assert client.get(PATH).status_code == client.post(f"{PATH}/new", NEW).status_code == 403
     assert PATH not in text_of(client.get("/definitions"))
+
+
+def test_pages_of_an_app_read_no_properties_that_they_do_not_know(shop, as_: As) -> None:
+    keep("components", "odd")
+    app = App(project=shop, name="odd", components=[component("odd")])
+    app.declare(by="bob")
+    odd = {"name": "odd", "type": "odd", "properties": {"ports": 3, "env": {"a": 1}}}
+    App.objects.filter(pk=app.pk).update(components=[odd])
+    client, path = as_("bob"), "/tenants/acme/projects/shop/apps/odd"
+    assert "Ports" not in text_of(client.get(path))
+    text = text_of(client.get(f"{path}/edit"))
+    assert "ports: 3" in text, "written as YAML, since the form knows no such type"
+    for tab in ("objects", "revisions", "activity"):
+        text_of(client.get(f"{path}/{tab}"))

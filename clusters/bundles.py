@@ -21,6 +21,7 @@ _KIND = re.compile(r"[A-Za-z][A-Za-z0-9]{0,62}")
 _SYSTEM = frozenset({"kube-system", "kube-public", "kube-node-lease"})
 _OURS = ("kubenova-", "kubenova:")
 _OUR_KEYS = "kubenova.io/"
+ABSENT = "kubenova.io/absent"  # annotation of what a bundle takes away; KubeNova alone may say so
 _HOOK = "helm.sh/hook"
 
 
@@ -66,6 +67,11 @@ class Item:
         return f"{self.api_version} {self}"
 
     @property
+    def absent(self) -> bool:
+        """Whether it is not to be there."""
+        return ABSENT in (self.body["metadata"].get("annotations") or {})
+
+    @property
     def hash(self) -> str:
         """Changes with its content."""
         return digest(self.body)
@@ -97,10 +103,11 @@ class Bundle:
         )
 
 
-def read(raw: bytes) -> Bundle:
+def read(raw: bytes, *, own: bool = False) -> Bundle:
     """Return the objects of a bundle. Raises Malformed naming what is wrong where.
 
     Nothing is run, opened or fetched. What belongs to KubeNova or to the cluster itself is refused.
+    `own` says that KubeNova has made it: it may also name what is to go (`ABSENT`).
     """
     if len(raw) > MAX_BYTES:
         raise Malformed("", f"is larger than {MAX_BYTES} bytes")
@@ -114,12 +121,13 @@ def read(raw: bytes) -> Bundle:
                 continue
             if item.key in items:
                 raise Malformed(f"document {number}", f"holds {item} once more")
-            _refuse_foreign(item, f"document {number}")
+            if not (own and item.absent):
+                _refuse_foreign(item, f"document {number}")
             items[item.key] = item
-    if not items:
-        raise Malformed("", "holds no object")
-    if len(items) > MAX_OBJECTS:
-        raise Malformed("", f"holds more than {MAX_OBJECTS} objects")
+    if not 0 < len(items) <= MAX_OBJECTS:
+        raise Malformed(
+            "", f"holds more than {MAX_OBJECTS} objects" if items else "holds no object"
+        )
     order = list(Wave)
     ordered = sorted(items.values(), key=lambda item: order.index(item.wave))
     return Bundle(tuple(ordered), tuple(skipped))

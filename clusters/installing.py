@@ -14,6 +14,7 @@ from clusters.reachable import Reachable
 from reconcile.drift import Difference, differences
 from reconcile.errors import ClusterError, Conflict, Missing, Refused, Taken, Unreachable, Waiting
 from reconcile.loop import parallel
+from reconcile.ownership import owners_of
 from reconcile.planning.values import Checked, PlannedObject, Trial, shown
 from reconcile.values import JSON, MANAGED_BY, MANAGER, OWNER, Live, Ref, Verb, Why, digest
 
@@ -79,6 +80,22 @@ def put(api: Reachable, placed: Placed, *, force: bool, dry_run: bool = False) -
         ) from None
     except Refused as refused:
         raise type(refused)(f"{placed.item}: {refused.message}") from None
+
+
+def carry_out(api: Reachable, placed: Placed, *, force: bool) -> None:
+    """Apply one object, or take it away. Raises ClusterError that names it."""
+    if not placed.item.absent:
+        put(api, placed, force=force)
+    elif live := going(api, placed):
+        api.delete(placed.ref, live.uid)
+
+
+def going(api: Reachable, placed: Placed) -> Live | None:
+    """Return the object that is to go; None where it is gone, or is none that was put there."""
+    live = api.get(placed.ref)
+    if live is None or live.terminating:
+        return None
+    return live if any(owner.ours for owner in owners_of(live.body)) else None
 
 
 def _refuse_ours(live: Live | None) -> None:
@@ -163,8 +180,12 @@ def _try(
     basis = [item.key, item.hash]
     if placed is None:
         return None, basis
-    before = api.get(placed.ref)
+    before = going(api, placed) if item.absent else api.get(placed.ref)
     basis += [before.uid, before.fp] if before else []
+    if item.absent:
+        trial = Trial(Checked.NONE, message="A deletion is not tried.")
+        gone = PlannedObject(row, Verb.DELETE, Why.UNWANTED, placed.ref, trial)
+        return (gone if before else None), basis
     trial = _trial(api, placed, force=force)
     why = Why.CHANGED if before else Why.NEW
     fields: tuple[Difference, ...] = ()

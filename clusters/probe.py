@@ -1,6 +1,6 @@
 """Looks at a cluster: who it is, which version it runs, what KubeNova can do on it. Only reads."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from clusters.definitions import definitions
@@ -88,8 +88,11 @@ class PermissionsMissing(Refused):
     reason = "PermissionsMissing"
 
 
-def probe(cluster: Reachable) -> Findings:
-    """Look at the cluster. Raises VersionUnsupported, Refused or any other ClusterError."""
+def probe(cluster: Reachable, types: Mapping[str, Collection[str]] | None = None) -> Findings:
+    """Look at the cluster, also for `types` (see `definitions`).
+
+    Raises VersionUnsupported, Refused or any other ClusterError.
+    """
     version = cluster.version()
     if numbers(version)[:2] < OLDEST:
         raise VersionUnsupported(f"Kubernetes {version} is too old: KubeNova needs 1.30 or newer.")
@@ -98,7 +101,7 @@ def probe(cluster: Reachable) -> Findings:
         raise Refused("The cluster has no namespace kube-system, so it cannot be told from others.")
     served = cluster.discovery()
     natives = (_native(name, kinds, served, version) for name, kinds in _NEEDED_BY.items())
-    found = (*natives, *platforms(cluster, served), *definitions(cluster, served))
+    found = (*natives, *platforms(cluster, served), *definitions(cluster, served, types or {}))
     return Findings(version, live.uid, tuple(sorted(found)), served)
 
 

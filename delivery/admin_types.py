@@ -9,15 +9,16 @@ from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
 from delivery.models import TypeList
-from delivery.rules.allowing import KNOWN
+from delivery.models.published_types import published_names
+from delivery.rules.allowing import COLUMNS, KNOWN
 from delivery.rules.definitions import DefinitionKind
 
-_KINDS = {"components": DefinitionKind.COMPONENT, "traits": DefinitionKind.TRAIT}
+_KINDS = {column: kind for kind, column in COLUMNS.items()}
 
 
 def _types(kind: DefinitionKind) -> forms.MultipleChoiceField:
     return forms.MultipleChoiceField(
-        choices=[(name, name) for name in KNOWN[kind]],
+        choices=lambda: [(name, name) for name in sorted({*KNOWN[kind], *published_names(kind)})],
         required=False,
         widget=forms.CheckboxSelectMultiple,
         label=f"Allowed {kind} types",
@@ -28,21 +29,23 @@ def _open(kind: DefinitionKind) -> forms.BooleanField:
     return forms.BooleanField(
         required=False,
         label=f"No list of {kind} types",
-        help_text="Of a tenant: as the platform has it. Of the platform: every type.",
+        help_text="Of a tenant: as the platform has it. Of the platform: every type of ours.",
     )
 
 
 class TypeListForm(forms.ModelForm):  # type: ignore[type-arg]
-    """Two lists, each of which may be left out; one without any choice allows nothing."""
+    """Lists, each of which may be left out; one without any choice allows nothing."""
 
     open_components = _open(DefinitionKind.COMPONENT)
     components = _types(DefinitionKind.COMPONENT)
     open_traits = _open(DefinitionKind.TRAIT)
     traits = _types(DefinitionKind.TRAIT)
+    open_workflow_steps = _open(DefinitionKind.STEP)
+    workflow_steps = _types(DefinitionKind.STEP)
 
     class Meta:
         model = TypeList
-        fields = ("tenant", "components", "traits")
+        fields = ("tenant", *COLUMNS.values())
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -62,7 +65,7 @@ class TypeListAdmin(ModelAdmin):  # type: ignore[misc]
     """Which types people may use; what runs goes on, and may be changed otherwise."""
 
     form = TypeListForm
-    list_display = ("__str__", "components", "traits", "changed_by", "changed_at")
+    list_display = ("__str__", *COLUMNS.values(), "changed_by", "changed_at")
     list_select_related = ("tenant",)
     search_fields = ("tenant__name",)
     fields = ("tenant", *(name for kind in _KINDS for name in (f"open_{kind}", kind)))

@@ -3,6 +3,7 @@
 from django.apps import AppConfig
 
 from clusters.adapters.policies import contribute
+from clusters.definitions import EXPECTED
 from delivery.rules.applications import policies
 
 
@@ -13,5 +14,14 @@ class DeliveryConfig(AppConfig):
     verbose_name = "Delivery"
 
     def ready(self) -> None:
-        """Have every cluster's baseline carry what guards KubeVela's Applications."""
+        """Have every cluster's baseline carry what guards KubeVela's Applications.
+
+        Clusters are asked for the types that operators publish, and runs that carry these are told.
+        """
+        from clusters.models.bootstrap import AFTERWARDS, DEFINITIONS
+        from delivery.models.carrying import arrived
+        from delivery.models.published import expected
+
         contribute(policies)
+        EXPECTED.append(expected)
+        AFTERWARDS[DEFINITIONS] = arrived

@@ -8,7 +8,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from delivery.models.definitions import definitions_for
-from delivery.rules.definitions import Definition, DefinitionKind
+from delivery.rules.definitions import APP_KINDS, Definition
 from reconcile.pages.finding import PageRequest, page
 from reconcile.pages.lists import PAGE_SIZE
 
@@ -24,7 +24,7 @@ def definitions(request: PageRequest) -> HttpResponse:
         if kind in ("", row.kind) and words.lower() in f"{row.type} {row.description}".lower()
     ]
     shown = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
-    context = {"page": shown, "q": words, "kind": kind, "kinds": list(DefinitionKind)}
+    context = {"page": shown, "q": words, "kind": kind, "kinds": list(APP_KINDS)}
     return render(request, "delivery/definitions.html", context)
 
 

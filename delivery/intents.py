@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from clusters.adapters.kubevela import COMPONENT_TYPES, TRAIT_TYPES
 from reconcile.values import JSON
 
 HEALTH_DEADLINE = 300
@@ -52,6 +53,12 @@ class Component:
     traits: Mapping[str, JSON] = field(default_factory=dict)
     depends_on: tuple[str, ...] = ()
 
+    @property
+    def foreign(self) -> dict[str, str]:
+        """The published types that it uses: the kind of each (`component` or `trait`) by name."""
+        own = {self.type: "component"} if self.published else {}
+        return own | {name: "trait" for name in self.traits if name not in TRAIT_TYPES}
+
     @classmethod
     def of(cls, declared: JSON) -> "Component":
         """Read one item of an app's `components`."""
@@ -60,8 +67,15 @@ class Component:
         return cls(declared["name"], declared["type"], properties, traits, before)
 
     @property
+    def published(self) -> bool:
+        """Whether its type is one that operators publish: its properties mean what that says."""
+        return self.type not in COMPONENT_TYPES
+
+    @property
     def replicas(self) -> int:
-        """How many pods it wants; 0 where the schedule or the number of nodes decides."""
+        """How many pods it wants; 0 where its type, the schedule or the number of nodes decides."""
+        if self.published:
+            return 0
         if self.type in ("cron-task", "daemon"):
             return 0
         if self.type == "task":
@@ -73,6 +87,8 @@ class Component:
     @property
     def ports(self) -> tuple[Port, ...]:
         """The ports it listens on."""
+        if self.published:
+            return ()
         return tuple(Port.of(port) for port in self.properties.get("ports", []))
 
     @property

@@ -75,7 +75,14 @@ def promote(request: PageRequest, tenant: str, project: str, app: str) -> HttpRe
     """Approves the wave that waits, or ends the soak."""
     row = find_app(request, "deliver", tenant, project, app)
     by = request.user.get_username()
-    return _done(request, row, "The wave was promoted.", lambda: row.promote(by=by))
+    given = request.POST.get("wave", "")
+    wave = _number(given) if given else None
+    return _done(request, row, "The wave was promoted.", lambda: row.promote(by=by, wave=wave))
+
+
+def _number(text: str) -> int:
+    """The number of a wave; 0, which is none that waits, for what is no number."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 5 else 0
 
 
 def _asked(

@@ -2,9 +2,19 @@
 
 from django.urls import path
 
-from delivery import definitions, objects, revisions, rollouts, secrets, views, workflows
+from delivery import (
+    definitions,
+    objects,
+    published,
+    revisions,
+    rollouts,
+    secrets,
+    views,
+    workflows,
+)
 
 _PROJECT = "tenants/<slug:tenant>/projects/<slug:project>"
+_PUBLISHED = "definitions/published/<slug:kind>/<slug:name>"
 _APP = f"{_PROJECT}/apps/<slug:app>"
 _FLOW = f"{_PROJECT}/workflows/<slug:workflow>"
 _RUN = f"{_FLOW}/runs/<int:number>"
@@ -13,6 +23,12 @@ urlpatterns = [
     path("apps", views.apps, name="apps"),
     path("apps-list", views.apps_fragment, name="apps-list"),
     path("definitions", definitions.definitions, name="definitions"),
+    path("definitions/published", published.published, name="published"),
+    path("definitions/published/new", published.published_new, name="published-new"),
+    path(_PUBLISHED, published.published_one, name="published-one"),
+    path(f"{_PUBLISHED}/edit", published.published_edit, name="published-edit"),
+    path(f"{_PUBLISHED}/publish", published.published_send, name="published-send"),
+    path(f"{_PUBLISHED}/delete", published.published_delete, name="published-delete"),
     path("definitions/<slug:kind>/<slug:type>", definitions.definition, name="definition"),
     path(f"{_PROJECT}/new-app", views.app_new, name="app-new"),
     path(f"{_PROJECT}/new-component", views.component_new, name="component-new"),

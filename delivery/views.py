@@ -7,8 +7,10 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from delivery.forms import AppForm, StructuredAppForm, TextAppForm, component_form, next_index
+from delivery.intents import Component
 from delivery.models import App
 from delivery.models.allowing import allowed_for
+from delivery.rules.published_types import unknown_types
 from reconcile.models import Event
 from reconcile.pages.finding import PageRequest, abilities, find, page, sent
 from reconcile.pages.lists import newest_first, page_of
@@ -94,7 +96,14 @@ def _app(request: PageRequest, row: App) -> JSON:
     rows, told = [row, *row.placements.all()], row.rollout_told()
     waves = [{**wave, "seconds": None} for wave in told["waves"]]
     poll = Poll.of(request, path, rows, also=[told["state"], told["reason"], waves])
-    return {**app_frame(request, row, "rollout"), "rollout": told, "poll": poll}
+    parts = [_known(each) for each in row.components]
+    context = {"rollout": told, "poll": poll, "parts": parts}
+    return {**app_frame(request, row, "rollout"), **context}
+
+
+def _known(component: JSON) -> JSON:
+    """A component with those properties that the page can read."""
+    return {**component, "properties": {}} if Component.of(component).published else component
 
 
 @require_safe
@@ -117,7 +126,7 @@ def app_new(request: PageRequest, tenant: str, project: str) -> HttpResponse:
     form = _form(request, App(project=parent))
     if declared(request, form):
         return redirect("app", tenant, project, form.instance.name)
-    context = {"project": parent, "tenant": parent.tenant, "as_text": _as_text(request)}
+    context = {"project": parent, "tenant": parent.tenant, "as_text": _as_text(request, App())}
     return show_form(request, "delivery/app_form.html", form, context)
 
 
@@ -129,16 +138,17 @@ def app_edit(request: PageRequest, tenant: str, project: str, app: str) -> HttpR
     form = _form(request, row)
     if declared(request, form):
         return redirect("app", tenant, project, app)
-    context = {**app_frame(request, row, "settings"), "as_text": _as_text(request)}
+    context = {**app_frame(request, row, "settings"), "as_text": _as_text(request, row)}
     return show_form(request, "delivery/app_form.html", form, context)
 
 
-def _as_text(request: PageRequest) -> bool:
-    return request.GET.get("as") == "yaml"
+def _as_text(request: PageRequest, row: App) -> bool:
+    """Whether components are a text: by choice, or since the form knows none of published types."""
+    return request.GET.get("as") == "yaml" or unknown_types(row.components)
 
 
 def _form(request: PageRequest, row: App) -> AppForm:
-    kind = TextAppForm if _as_text(request) else StructuredAppForm
+    kind = TextAppForm if _as_text(request, row) else StructuredAppForm
     return kind(sent(request), instance=row, user=request.user)
 
 

@@ -1,6 +1,6 @@
 """An operator's bundle on its way onto a cluster: one row per cluster and step of the runbook."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
@@ -14,12 +14,12 @@ from clusters.credentials import Given, dump, load
 from clusters.epoch import identity
 from clusters.installing import (
     Placed,
+    carry_out,
     chunks,
     homes,
     make_homes,
     missing_kinds,
     place,
-    put,
     unready,
     unserved,
 )
@@ -31,7 +31,7 @@ from clusters.reachable import Reachable
 from reconcile.errors import ClusterError, Held, Refused, Unauthenticated, Unreachable, Waiting
 from reconcile.loop import Outcome, parallel
 from reconcile.models import Event, Lease, marking
-from reconcile.values import Condition, Phase, Status, digest
+from reconcile.values import Condition, Live, Phase, Status, digest
 from vault.errors import VaultError
 from vault.fields import SealedTextField
 
@@ -49,6 +49,10 @@ DEFINITIONS = "definitions"  # no step of the runbook: KubeVela's types, which a
 def usual_namespace(step: str) -> str:
     """Where objects of a step go that name no namespace, unless somebody says otherwise."""
     return _NAMESPACES.get(Stage(step), "capsule-system")
+
+
+# What has to be noted once a step is done, in its transaction: the run, and what it left there.
+AFTERWARDS: dict[str, Callable[["BootstrapRun", Sequence[Live]], None]] = {}
 
 
 class Waits(Exception):
@@ -114,7 +118,7 @@ class BootstrapRun(Located):
 
         Raises Malformed for what is no bundle.
         """
-        bundle, text = read(raw), raw.decode()
+        bundle, text = read(raw, own=step == DEFINITIONS), raw.decode()
         with marking():
             Cluster.locked().get(pk=cluster.pk)
             run = cls.objects.filter(cluster=cluster, step_name=step).first()
@@ -146,12 +150,15 @@ class BootstrapRun(Located):
         try:
             with connect(self.cluster, self._opened()) as api:
                 self._know(api)
-                self._advance(api, read(self.bundle.reveal().encode()), lease)
+                own = self.step_name == DEFINITIONS
+                bundle = read(self.bundle.reveal().encode(), own=own)
+                self._advance(api, bundle, lease)
+                seen = list(self._left(api, bundle)) if own else []
         except Waits as waits:
             return self._waiting(waits.message, lease)
         except ClusterError as error:
             return self._failed(error, lease)
-        return self._done(lease)
+        return self._done(lease, seen)
 
     def _opened(self) -> Credential:
         """Return the operator's credential. Raises Unauthenticated once it was dropped."""
@@ -199,7 +206,7 @@ class BootstrapRun(Located):
 
         def tried(placed: Placed) -> Item | ClusterError:
             try:
-                put(api, placed, force=self.force)
+                carry_out(api, placed, force=self.force)
                 return placed.item
             except ClusterError as error:
                 return error
@@ -212,6 +219,12 @@ class BootstrapRun(Located):
         for error in results:
             if isinstance(error, ClusterError):
                 raise error
+
+    def _left(self, api: Reachable, bundle: Bundle) -> Iterator[Live]:
+        """What is there now of what was applied, for who wants to know it again later."""
+        kinds = api.kinds()
+        placed = (place(item, kinds, self.namespace) for item in bundle.items if not item.absent)
+        yield from (live for each in placed if each and (live := api.get(each.ref)))
 
     # --- How it fares.
 
@@ -240,7 +253,7 @@ class BootstrapRun(Located):
         self.record(lease, synced, Condition("Ready", Status.UNKNOWN, error.reason, ""))
         return Outcome(None, error) if self.credential is None else outcome
 
-    def _done(self, lease: Lease) -> Outcome:
+    def _done(self, lease: Lease, seen: Sequence[Live]) -> Outcome:
         message = (
             f"All {self.total} objects were applied. They are the operator's from now on: KubeNova "
             "neither repairs nor removes them."
@@ -254,6 +267,8 @@ class BootstrapRun(Located):
             type(self).objects.filter(pk=self.pk).update(finished_at=Now())
             self.record(lease, synced, ready, observed=self.generation)
             Event.record(self, "Bootstrapped", f"{self}: {message}")
+            if afterwards := AFTERWARDS.get(self.step_name):
+                afterwards(self, seen)
             self.cluster.baseline.mark()  # what it can do now
         return Outcome()
 

@@ -8,7 +8,12 @@ from clusters.credentials import Given
 from clusters.epoch import identity
 from clusters.installing import rehearse
 from clusters.kubeconfig import Credential
-from clusters.models.bootstrap import BootstrapRun, credential_for, usual_namespace
+from clusters.models.bootstrap import (
+    DEFINITIONS,
+    BootstrapRun,
+    credential_for,
+    usual_namespace,
+)
 from clusters.models.cluster import Cluster
 from clusters.plainyaml import Malformed
 from reconcile.deadline import within
@@ -36,7 +41,7 @@ class Asked:
     def bundle(self) -> Bundle:
         """What is in it. Raises Invalid."""
         try:
-            return read(self.raw)
+            return read(self.raw, own=self.step == DEFINITIONS)
         except Malformed as error:
             where = f"{error.where} " if error.where else "The bundle "
             raise _wrong(Fault("bundle", f"{where}{error.message}.", "/bundle")) from None

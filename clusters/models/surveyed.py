@@ -10,6 +10,7 @@ from django.db import models
 
 from clusters.connect import connect
 from clusters.credentials import not_there, prove, request_token
+from clusters.definitions import expected
 from clusters.inspection import inspect
 from clusters.intents import MANAGER_ROLE, SYSTEM_NAMESPACE
 from clusters.kinds import CLUSTER_ROLE, NAMESPACE
@@ -63,11 +64,12 @@ class Surveyed(Located, Convergent):
         Raises the first error when none works.
         """
         first: ClusterError | None = None
+        types = expected()
         self._credential_generation = self.cluster.credential_generation
         for credential, bootstrapping in self._candidates():
             try:
                 with connect(self.cluster, credential) as api:
-                    found = probe(api)
+                    found = probe(api, types)
                     self.cluster.compare(found)
                     if bootstrapping:
                         check_permissions(api)

@@ -85,16 +85,23 @@ class KubeVelaApps:
     ) -> list[Headroom]:
         """As on plain Kubernetes, by what the Application says now and will say.
 
-        On how many nodes a daemon runs is not told there: it counts as one pod.
+        On how many nodes a daemon runs is not told there: it counts as one pod. What published
+        types bring up does not count.
         """
         quota, limits = (as_planned(ref, seen, wanted) for ref in self.beside(intent))
         defaults = defaults_of(limits)
         known = tuple(_components_in(seen.get(_ref(intent))))
         before, after = (
-            demand_of(NativeApps().render(each), defaults)
+            demand_of(NativeApps().render(_ours(each)), defaults)
             for each in (replace(intent, components=known), intent)
         )
         return headroom(intent.namespace, quota, before, after)
+
+
+def _ours(intent: AppIntent) -> AppIntent:
+    """Without what only published definitions know how to bring up."""
+    found = [each for each in intent.components if not each.published]
+    return replace(intent, components=tuple(found))
 
 
 def version_of(intent: AppIntent) -> str:

@@ -33,9 +33,22 @@ _CRON_POD = "/spec/jobTemplate/spec/template/spec"
 
 def traits_of(intent: AppIntent, component: Component) -> list[JSON]:
     """The traits as declared, then what concerns the containers that those may have added."""
+    if component.published:
+        return [*_as_declared(component), _named(intent, component)]
     declared = [(type_, given) for type_, given in component.traits.items() if type_ != _SECURITY]
     added = (*_security(component), *_patched(component), _marked(intent, component))
     return [{"type": type_, "properties": given} for type_, given in (*declared, *added)]
+
+
+def _as_declared(component: Component) -> Iterator[JSON]:
+    for type_, given in component.traits.items():
+        yield {"type": type_, "properties": given}
+
+
+def _named(intent: AppIntent, component: Component) -> JSON:
+    """Whose it is; what else its definition makes of it is the operator's who has published it."""
+    head = {"metadata": {"labels": {**intent.labels, **labels_of(intent, component)}}}
+    return {"type": "json-merge-patch", "properties": head}
 
 
 def _security(component: Component) -> Iterator[tuple[str, JSON]]:

@@ -10,12 +10,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from delivery.models.definitions import definitions_for
-from delivery.rules.definitions import Definition, DefinitionKind
+from delivery.rules.definitions import APP_KINDS, Definition, DefinitionKind
 from reconcile.api.filters import bad_query
 from reconcile.api.views import ApiView
 from reconcile.refusals import Fault
 
-_KINDS = [kind.value for kind in DefinitionKind]
+_KINDS = [kind.value for kind in APP_KINDS]
 _CLUSTER = OpenApiParameter("cluster", str, description="Only what this cluster serves.")
 
 

@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError as ModelError
 from django.db import IntegrityError
+from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound
@@ -16,12 +17,15 @@ from clusters.models import Cluster
 from clusters.models.bundling import Asked, plan_bundle, refuse_outdated
 from clusters.platforms import KUBEVELA
 from delivery.models import Publication, PublishedDefinition
-from delivery.models.published import Publishing
+from delivery.models.carrying import Carrying
+from delivery.models.published import shown
 from delivery.rules.publishing import PublishedKind
 from reconcile.api import lookup
 from reconcile.api.fields import BooleanField, StringField
+from reconcile.api.filters import StrictFilterBackend
 from reconcile.api.idempotency import once, was_answered
 from reconcile.api.objects import ObjectView
+from reconcile.api.pagination import ItemsPagination
 from reconcile.api.plans import wants_plan
 from reconcile.api.preconditions import PLAN_HEADER
 from reconcile.api.problems import model_faults
@@ -66,32 +70,46 @@ class PublishedSerializer(StrictSerializer):
         help_text="As KubeVela has it; the template (CUE) at `schematic.cue.template` is never "
         "evaluated here."
     )
+    parameters = serializers.DictField(
+        required=False,
+        default=None,
+        allow_null=True,
+        help_text="The JSON schema of its properties, by which apps that use it are checked; null: "
+        "any properties pass.",
+    )
     shadows = BooleanField(
         required=False, default=False, help_text="It stands in for one of KubeVela's own."
     )
     version = serializers.IntegerField(read_only=True, help_text="Counts its changes.")
+    deleting = serializers.BooleanField(read_only=True, help_text="It is to leave its clusters.")
     changed_by = serializers.CharField(read_only=True)
     changed_at = serializers.DateTimeField(read_only=True)
     publications = PublicationSerializer(many=True, read_only=True)
 
 
-class PublishedListSerializer(serializers.Serializer[Any]):
-    """All of them; a list has no second page."""
+class PublishedFilter(filters.FilterSet):  # type: ignore[misc]
+    """By what they are of."""
 
-    items = PublishedSerializer(many=True)
+    kind = filters.ChoiceFilter(choices=[(str(each), str(each)) for each in PublishedKind])
 
 
 class PublishedList(ApiView):
     """`/definitions/published`."""
 
-    serializer_class = PublishedListSerializer
+    serializer_class = PublishedSerializer
+    queryset = PublishedDefinition.objects.none()
+    filter_backends = (StrictFilterBackend,)
+    filterset_class = PublishedFilter
+    pagination_class = ItemsPagination
+    query_parameters = ("kind", "limit", "cursor")
 
-    @extend_schema(operation_id="published_definitions_list", responses=PublishedListSerializer)
+    @extend_schema(operation_id="published_definitions_list")
     def get(self, request: Request) -> Response:
         """List the definitions that operators publish; of anybody else none."""
         rows = lookup.visible(PublishedDefinition, self.user)
-        found = rows.prefetch_related("publications__cluster")
-        return Response(PublishedListSerializer({"items": found}).data)
+        found = self.filter_queryset(rows.prefetch_related(*shown()))
+        page = self.paginate_queryset(found)
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
 
 class PublishedDetail(ApiView):
@@ -122,11 +140,17 @@ class PublishedDetail(ApiView):
             raise Taken("Somebody has published a definition of this name just now.") from None
         return Response(PublishedSerializer(row).data, status=201 if created else 200)
 
-    @extend_schema(responses={204: None})
+    @extend_schema(responses={202: PublishedSerializer, 204: None})
     def delete(self, request: Request, name: str) -> Response:
-        """Forget a definition here. On clusters it stays: there it is the operators'."""
-        self.row(name).delete()
-        return Response(status=204)
+        """Ask for the deletion: 204 where it is on no cluster, else 202 until it has left them.
+
+        It leaves a cluster with the next `POST /clusters/{name}:publish`, which needs the
+        credential of an administrator. Refused while apps use the type.
+        """
+        row = self.row(name)
+        if row.request_deletion():
+            return Response(status=204)
+        return Response(PublishedSerializer(self.row(name)).data, status=202)
 
     def row(self, name: str) -> PublishedDefinition:
         """Return the one of the path. Raises NotFound, also for whoever is no operator."""
@@ -178,8 +202,8 @@ class PublishView(ObjectView):
     def publish(self, request: Request, **kwargs: Any) -> Response:
         """Have definitions applied beside KubeVela's own, with an administrator's credential.
 
-        Whoever writes definitions has KubeVela act, so KubeNova's own account may not. Afterwards
-        they are the operators': neither watched nor repaired nor removed.
+        Whoever writes definitions has KubeVela act, so KubeNova's own account may not: it looks
+        whether they are changed, and puts none back. Those that are being deleted are taken off.
         """
         cluster = self.find("change")
         body = PublishSerializer(data=self.body())
@@ -203,9 +227,9 @@ class PublishView(ObjectView):
     publish.plannable = True  # type: ignore[attr-defined]
 
 
-def _publishing(cluster: Cluster, data: dict[str, Any], by: str) -> Publishing:
+def _publishing(cluster: Cluster, data: dict[str, Any], by: str) -> Carrying:
     """Raises Invalid for a name that there is not, Unserved where KubeVela is not."""
     definitions = PublishedDefinition.objects.all().named(data["definitions"])
     require([cluster], KUBEVELA)
     asked = Asked(cluster, "", b"", data.get("given"), "", data["force"], by)
-    return Publishing.of(definitions, asked)
+    return Carrying.of(definitions, asked)

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from delivery.api.views import AppView, not_coming_back
 from delivery.api.waves import RolloutSerializer
 from delivery.models import App
-from reconcile.api.fields import StringField
+from reconcile.api.fields import IntegerField, StringField
 from reconcile.api.serializers import StrictSerializer
 from reconcile.api.verbs import verb
 
@@ -21,6 +21,17 @@ class RolloutReasonSerializer(StrictSerializer):
     """Why."""
 
     reason = StringField(required=False, allow_blank=True, max_length=300, help_text="Why.")
+
+
+class WavePromotionSerializer(StrictSerializer):
+    """Which wave is meant."""
+
+    wave = IntegerField(
+        required=False,
+        min_value=1,
+        help_text="The number of the wave that is to be promoted: 409 unless it is that one which "
+        "waits. Left out: whichever waits.",
+    )
 
 
 class AppRollouts(AppView):
@@ -47,12 +58,12 @@ class AppRollouts(AppView):
             found.resume(by=self.user.get_username())
         return self._told(found, 202)
 
-    @verb("deliver", answer=RolloutSerializer, plans=True)
+    @verb("deliver", body=WavePromotionSerializer, answer=RolloutSerializer, plans=True)
     def promote(self, row: App, data: Mapping[str, Any]) -> Response:
         """Approve the wave that waits for it, or end the soak of the one before."""
         with transaction.atomic():
             found = self.locked(row)
-            found.promote(by=self.user.get_username())
+            found.promote(by=self.user.get_username(), wave=data.get("wave"))
         return self._told(found, 202)
 
     @verb("deliver", body=RolloutReasonSerializer, answer=RolloutSerializer, plans=True)

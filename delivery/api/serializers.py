@@ -1,14 +1,21 @@
 """Bodies of apps and their revisions."""
 
+from typing import Any
+
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from delivery.api.waves import StrategyField
 from delivery.intents import HEALTH_DEADLINE
-from delivery.models import Revision, RevisionBlock
+from delivery.models import App, Revision, RevisionBlock
 from delivery.models.retreating import OnFailure
 from reconcile.api.fields import BooleanField, IntegerField, KeyField, LabelsField, StringField
-from reconcile.api.serializers import DeclaredSerializer, StrictSerializer
+from reconcile.api.serializers import (
+    DeclaredSerializer,
+    PlacementSerializer,
+    StatusSerializer,
+    StrictSerializer,
+)
 from reconcile.values import RepairMode
 from tenancy.api.serializers import PlacementSpecSerializer
 
@@ -97,6 +104,27 @@ class OverridesField(serializers.JSONField):
     """The overrides as they are."""
 
 
+class AppPlacementSerializer(PlacementSerializer):
+    """How an app fares on one cluster, and what rolls it out there."""
+
+    adapter = serializers.ChoiceField(
+        source="through",
+        choices=["native", "kubevela"],
+        allow_null=True,
+        help_text="What rolls it out there; null until it is first brought up.",
+    )
+
+
+class AppStatusSerializer(StatusSerializer):
+    """The status of an app."""
+
+    @extend_schema_field(AppPlacementSerializer(many=True))
+    def get_placements(self, row: App) -> list[dict[str, Any]]:  # type: ignore[override]
+        """Return its placements by cluster name, each with its adapter."""
+        rows = sorted(row.placements.all(), key=lambda each: each.cluster_name)
+        return [dict(AppPlacementSerializer(each).data) for each in rows]
+
+
 class AppSerializer(DeclaredSerializer):
     """An app of a project."""
 
@@ -133,6 +161,7 @@ class AppSerializer(DeclaredSerializer):
         choices=["", *RepairMode], required=False, help_text="Left out or empty: as the tenant's."
     )
     revision = serializers.IntegerField(read_only=True, help_text="The number of the revision.")
+    status = AppStatusSerializer(source="*", read_only=True)
 
 
 class RevisionBlockSerializer(serializers.ModelSerializer[RevisionBlock]):

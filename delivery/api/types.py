@@ -4,19 +4,22 @@ from typing import Any, cast
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
-from rest_framework.exceptions import PermissionDenied
+from rest_framework.exceptions import ErrorDetail, PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from delivery.models import TypeList
 from delivery.models.allowing import allowed_for
-from delivery.rules.allowing import KNOWN
+from delivery.models.published_types import published_names
+from delivery.rules.allowing import COLUMNS, list_fault
 from delivery.rules.definitions import DefinitionKind
+from reconcile.api.fields import StringField
 from reconcile.api.serializers import StrictSerializer
 from reconcile.api.views import ApiView
 from tenancy.api.members import TeamOfTenant
 from tenancy.models import Tenant
 
+_MOST = 99
 _NONE = "Null or left out: no list of its own."
 
 
@@ -25,16 +28,38 @@ class AllowedSerializer(serializers.Serializer[Any]):
 
     components = serializers.ListField(child=serializers.CharField())
     traits = serializers.ListField(child=serializers.CharField())
+    workflow_steps = serializers.ListField(child=serializers.CharField())
+
+
+class TypesField(serializers.ListField):
+    """Types of a kind, ours and published ones."""
+
+    def __init__(self, *, kind: DefinitionKind, **kwargs: Any) -> None:
+        super().__init__(child=StringField(max_length=63), **kwargs)
+        self.kind = kind
+
+    def to_internal_value(self, data: Any) -> list[str]:
+        """Return the list. Raises ValidationError by the place of what is no such type."""
+        found: list[str] = super().to_internal_value(data)
+        published = published_names(self.kind)
+        faults = {
+            index: [ErrorDetail(fault, code="type")]
+            for index, each in enumerate(found)
+            if (fault := list_fault(self.kind, [each], published))
+        }
+        if faults:
+            raise ValidationError(cast(Any, faults))
+        return found
 
 
 def _types(kind: DefinitionKind) -> serializers.ListField:
-    return serializers.ListField(
-        child=serializers.ChoiceField(choices=KNOWN[kind]),
+    return TypesField(
+        kind=kind,
         required=False,
         allow_null=True,
         default=None,
-        max_length=len(KNOWN[kind]),
-        help_text=f"The {kind} types that may be used. {_NONE}",
+        max_length=_MOST,
+        help_text=f"The {kind} types that may be used, ours and published ones. {_NONE}",
     )
 
 
@@ -46,6 +71,7 @@ class TypeListSerializer(StrictSerializer):
 
     components = _types(DefinitionKind.COMPONENT)
     traits = _types(DefinitionKind.TRAIT)
+    workflow_steps = _types(DefinitionKind.STEP)
     effective = AllowedSerializer(read_only=True)
     changed_by = serializers.CharField(read_only=True, allow_null=True)
     changed_at = serializers.DateTimeField(read_only=True, allow_null=True)
@@ -59,7 +85,7 @@ class _Types(ApiView):
     def shown(self, tenant: Tenant | None) -> Response:
         """Answer with the list, and what follows from it."""
         found = TypeList.objects.filter(tenant=tenant).first()
-        names = ("components", "traits", "changed_by", "changed_at")
+        names = (*COLUMNS.values(), "changed_by", "changed_at")
         body = {name: getattr(found, name, None) for name in names}
         return Response(TypeListSerializer({**body, "effective": allowed_for(tenant)}).data)
 

@@ -9,8 +9,17 @@ from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models.functions import Coalesce
 
-from delivery.rules.allowing import Allowed, beyond, list_fault
-from delivery.rules.definitions import DefinitionKind
+from delivery.models.published_types import published_names
+from delivery.rules.allowing import (
+    COLUMNS,
+    KNOWN,
+    Allowed,
+    Use,
+    beyond,
+    list_fault,
+    steps_beyond,
+)
+from delivery.rules.definitions import APP_KINDS, DefinitionKind
 from delivery.rules.schema import Path
 from reconcile.models import Event
 from reconcile.refusals import Fault, Unlisted
@@ -29,16 +38,22 @@ def validate_traits_listed(value: object) -> None:
     _validate(DefinitionKind.TRAIT, value)
 
 
+def validate_steps_listed(value: object) -> None:
+    """Refuse what is no list of types of workflow steps. Raises ValidationError."""
+    _validate(DefinitionKind.STEP, value)
+
+
 def _validate(kind: DefinitionKind, value: object) -> None:
-    if value is not None and (fault := list_fault(kind, value)):
+    if value is not None and (fault := list_fault(kind, value, published_names(kind))):
         raise ValidationError("%(fault)s", code="types", params={"fault": fault})
 
 
 class TypeList(models.Model):
     """What a tenant may use, or everybody where `tenant` is empty.
 
-    `components` and `traits` are sorted lists, or None: of a tenant as the platform has it, of the
-    platform every type that there is. A tenant's list stands in for the platform's, so it may be
+    `components`, `traits` and `workflow_steps` are sorted lists, or None: of a tenant as the
+    platform has it, of the platform every type of ours. Published types are used where a list
+    names them, and nowhere else. A tenant's list stands in for the platform's, so it may be
     longer as well: operators alone write either.
     """
 
@@ -52,6 +67,7 @@ class TypeList(models.Model):
     )
     components = models.JSONField(null=True, blank=True, validators=[validate_components_listed])
     traits = models.JSONField(null=True, blank=True, validators=[validate_traits_listed])
+    workflow_steps = models.JSONField(null=True, blank=True, validators=[validate_steps_listed])
     changed_by = models.CharField(max_length=150, editable=False)
     changed_at = models.DateTimeField(auto_now=True)
 
@@ -69,11 +85,9 @@ class TypeList(models.Model):
     def allow(cls, tenant: Tenant | None, *, by: str, **lists: list[str] | None) -> "TypeList":
         """Replace the list of a tenant, or that of the platform. What runs goes on as it is.
 
-        `lists` are `components` and `traits`; what is left out is None. Raises ValidationError.
+        `lists` are by column; what is left out is None. Raises ValidationError.
         """
-        values: dict[str, Any] = {
-            name: _sorted(lists.get(name)) for name in ("components", "traits")
-        }
+        values: dict[str, Any] = {name: _sorted(lists.get(name)) for name in COLUMNS.values()}
         cls(**values).clean_fields(exclude=["changed_by"])
         with transaction.atomic():
             row, _ = cls.objects.update_or_create(
@@ -81,6 +95,11 @@ class TypeList(models.Model):
             )
             row.tell(f"may use {allowed_for(tenant)}", by)
         return row
+
+    @property
+    def lists(self) -> dict[str, list[str] | None]:
+        """Its lists by column."""
+        return {name: getattr(self, name) for name in COLUMNS.values()}
 
     def drop(self, *, by: str) -> None:
         """Take the list away: a tenant has the platform's again, the platform every type."""
@@ -108,41 +127,54 @@ def allowed_for(tenant: Tenant | None) -> Allowed:
     found = Allowed()
     for key in (None, own):
         if row := lists.get(key):
-            found = found.narrowed(row.components, row.traits)
+            found = found.narrowed(row.lists)
     return found
 
 
 def allowed_to(user: User | AnonymousUser) -> Allowed:
     """Return what somebody may use in one of their tenants at least; operators see all there is."""
     if user.is_staff:
-        return Allowed()
+        return Allowed(
+            **{
+                column: sorted({*KNOWN[kind], *published_names(kind)})
+                for kind, column in COLUMNS.items()
+            }
+        )
     ids = {
         *Tenant.objects.visible_to(user).order_by().values_list("pk", flat=True),
         *Project.objects.visible_to(user).order_by().values_list("tenant", flat=True),
     }
     platform = allowed_for(None)
     own = {row.tenant_id: row for row in TypeList.objects.filter(tenant__in=ids)}
-    each = (
-        platform.narrowed(own[pk].components, own[pk].traits) if pk in own else platform
-        for pk in ids
-    )
+    each = (platform.narrowed(own[pk].lists) if pk in own else platform for pk in ids)
     return reduce(or_, each) if ids else platform
 
 
 def refuse_unlisted(tenant: Tenant, spec: JSON, before: JSON) -> None:
     """Refuse a revision that uses what the tenant may not and `before` did not. Raises Unlisted."""
     allowed = allowed_for(tenant)
-    found = beyond(spec, before, allowed)
+    _refuse(tenant, beyond(spec, before, allowed), allowed, APP_KINDS)
+
+
+def refuse_unlisted_steps(tenant: Tenant, steps: list[JSON], before: list[JSON]) -> None:
+    """As `refuse_unlisted`, of the steps of a workflow. Raises Unlisted."""
+    allowed = allowed_for(tenant)
+    _refuse(tenant, steps_beyond(steps, before, allowed), allowed, (DefinitionKind.STEP,))
+
+
+def _refuse(
+    tenant: Tenant, found: dict[Path, Use], allowed: Allowed, kinds: tuple[DefinitionKind, ...]
+) -> None:
     if not found:
         return
-    used = ", ".join(sorted({str(use) for use in found.values()}))
+    used, usable = ", ".join(sorted({str(use) for use in found.values()})), allowed.told(*kinds)
     raise Unlisted(
-        f"{tenant} may not use {used}. Use {allowed}, or ask an operator to allow more.",
+        f"{tenant} may not use {used}. Use {usable}, or ask an operator to allow more.",
         errors=[
             Fault("type", f"The {use.kind} type {use.type} is not allowed here.", _pointer(place))
             for place, use in found.items()
         ],
-        allowed={"components": list(allowed.components), "traits": list(allowed.traits)},
+        allowed={COLUMNS[kind]: list(allowed.of(kind)) for kind in kinds},
     )
 
 

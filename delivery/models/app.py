@@ -13,6 +13,7 @@ from clusters.models import Cluster
 from delivery.intents import HEALTH_DEADLINE
 from delivery.models.allowing import refuse_unlisted
 from delivery.models.overrides import Overridden
+from delivery.models.published_types import hold_types
 from delivery.models.retreating import Retreating
 from delivery.models.revision import Revision
 from delivery.models.secret import ProjectSecret, hold_references
@@ -179,6 +180,7 @@ class App(Cordonable, Retreating, Overridden):
             raise Deleting(f"{self.project} is being deleted and takes no apps.")
         self.refuse_cordoned()
         self._hold_secrets()
+        hold_types(self.revised())
         clusters = list(Cluster.objects.filter(pk__in=self.targets()))
         self.refuse_clashes(clusters)
         refuse_unserved(self, clusters)

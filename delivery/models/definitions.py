@@ -1,14 +1,18 @@
 """Which types of components and traits somebody can use: what their clusters serve and they may."""
 
 from collections import defaultdict
+from collections.abc import Iterator
 
 from django.contrib.auth.models import User
 from django.db.models import Q, QuerySet
 
+from clusters.definitions import ability_of
 from clusters.models import Capability, Cluster
 from delivery.adapters import APPS
 from delivery.models.allowing import allowed_to
-from delivery.rules.definitions import Definition, definitions
+from delivery.models.published import PublishedDefinition
+from delivery.rules.definitions import DIALECT, Definition, DefinitionKind, Serving, definitions
+from delivery.rules.publishing import WORDS
 from tenancy.models import Project, Tenant
 
 _DELIVERY = "delivery."
@@ -43,4 +47,25 @@ def definitions_for(user: User, cluster: str = "") -> list[Definition]:
             _, kind, type_ = word.split(".", 2)
             lacking.add((where, kind, type_))
     allowed = allowed_to(user)
-    return [each for each in definitions(adapters, lacking) if each.type in allowed.of(each.kind)]
+    found = [*definitions(adapters, lacking), *_published(rows)]
+    usable = (each for each in found if each.type in allowed.of(each.kind))
+    return sorted(usable, key=lambda each: (each.kind, each.type))
+
+
+def _published(rows: "QuerySet[Capability]") -> Iterator[Definition]:
+    """The published types that one of the clusters serves by what was seen."""
+    where: dict[str, list[str]] = defaultdict(list)
+    for cluster, name in rows.filter(served=True).values_list("cluster__name", "name"):
+        where[name].append(cluster)
+    published = PublishedDefinition.objects.filter(kind__in=WORDS, shadows=False)
+    for row in published.filter(deletion_requested_at=None):
+        clusters = where[ability_of(WORDS[row.kind], row.name)]
+        if clusters:
+            serving = tuple(Serving(each, "kubevela") for each in sorted(clusters))
+            yield Definition(
+                DefinitionKind(WORDS[row.kind]),
+                row.name,
+                row.description,
+                {"$schema": DIALECT, **(row.parameters or {"type": "object"})},
+                serving=serving,
+            )

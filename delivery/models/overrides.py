@@ -8,6 +8,7 @@ from django.db import models
 
 from clusters.models import Cluster
 from clusters.models.cluster import ALL_LABELS
+from delivery.models.published_types import published_for
 from delivery.models.validators import errors_of
 from delivery.rules.environment import environment_problems
 from delivery.rules.overrides import (
@@ -43,7 +44,8 @@ class Overridden(models.Model):
         """Return what is wrong with each override; `known` are the clusters of its project."""
         if not isinstance(self.overrides, list):
             return []  # which is refused already
-        found = override_problems(self.overrides, self.components)
+        published = published_for(self.components, *_changes(self.overrides))
+        found = override_problems(self.overrides, self.components, published)
         return found or list(self._foreign(known))
 
     def refuse_clashes(self, clusters: Iterable[Cluster]) -> None:
@@ -69,7 +71,7 @@ class Overridden(models.Model):
             if len(found) < 2 or indexes in judged:
                 continue
             judged.add(indexes)
-            for path, code, text in together_problems(self.components, found):
+            for path, code, text in _clashes(self.components, found):
                 told = f"Together with what else applies to {cluster.name}: {text}"
                 yield from within((indexes[-1],), [Problem(path, code, told)])
 
@@ -89,7 +91,16 @@ def clash_at(spec: JSON, cluster: Cluster) -> str:
     if len(found) < 2:
         return ""
     _read_labels(spec)
-    return " ".join(problem.text for problem in together_problems(spec["components"], found)[:3])
+    return " ".join(problem.text for problem in _clashes(spec["components"], found)[:3])
+
+
+def _clashes(components: list[JSON], overrides: list[JSON]) -> list[Problem]:
+    published = published_for(components, *_changes(overrides))
+    return together_problems(components, overrides, published)
+
+
+def _changes(overrides: list[JSON]) -> list[object]:
+    return [each.get("components") for each in overrides if isinstance(each, dict)]
 
 
 def _read_labels(spec: JSON) -> None:

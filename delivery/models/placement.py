@@ -1,7 +1,7 @@
 """An app on a cluster: what is wanted there, and how each of its components fares."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import ClassVar, cast
 
@@ -13,6 +13,7 @@ from delivery.models.app import App
 from delivery.models.overrides import clash_at, components_at
 from delivery.models.publishing import Publishing
 from delivery.models.secret_placement import versions_on
+from delivery.rules.published_types import unknown_types
 from delivery.rules.secrets import names_used
 from reconcile.loop import Outcome
 from reconcile.models.convergent import Wait
@@ -29,6 +30,11 @@ _PHASES = {
 }
 _CLASH_LOOK = 300.0
 _TURN = Wait("WaitingForWave", "It waits for its wave of the rollout.", look_in=300.0)
+_FOREIGN = Wait(
+    "WaitingForType",
+    "It uses types that operators have published for KubeVela, and plain Kubernetes serves here.",
+    look_in=300.0,
+)
 _PROGRESS = ("ready", "wanted", "message")  # what moves while a component comes up
 
 
@@ -71,7 +77,11 @@ class AppPlacement(Publishing):
 
     def intent(self) -> AppIntent:
         """The components of its target revision, in the namespace of the project."""
-        return self.numbered(self.intent_at(self.app.spec_of(self.target)))
+        found = self.numbered(self.intent_at(self.app.spec_of(self.target)))
+        if self.with_kubevela:
+            return found
+        ours = [each for each in found.components if not each.published]  # it waits for the rest
+        return replace(found, components=tuple(ours))
 
     def intent_at(self, spec: JSON) -> AppIntent:
         """The components of a revision's spec, not published yet."""
@@ -111,7 +121,12 @@ class AppPlacement(Publishing):
             return found
         if not (self.target or self.deleting):
             return (_TURN,)
-        if self.deleting or not (text := clash_at(self.app.spec_of(self.target), self.cluster)):
+        if self.deleting:
+            return ()
+        spec = self.app.spec_of(self.target)
+        if not self.with_kubevela and unknown_types(components_at(spec, self.cluster)):
+            return (_FOREIGN,)
+        if not (text := clash_at(spec, self.cluster)):
             return ()
         message = f"Overrides that apply here do not go together: {text}"
         return (Wait("WaitingForOverrides", message, look_in=_CLASH_LOOK),)

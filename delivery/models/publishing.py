@@ -52,6 +52,12 @@ class Publishing(Chosen):
         """Whether KubeVela rolls it out."""
         return self.choice == KUBEVELA
 
+    @property
+    def through(self) -> str | None:
+        """`kubevela` or `native`, whichever rolls it out; None before that is chosen."""
+        chosen = self.chosen_adapter or (self.plain if self.observed_generation else "")
+        return chosen.rpartition(".")[2] or None
+
     def needs(self, intent: AppIntent) -> Iterable[str]:
         """Its choice; of KubeVela also the types in use, and the account that it acts by."""
         return [need.capability for need in self.needed(intent)]

@@ -93,6 +93,11 @@ class Rollout(models.Model):
         """The first wave that is not done; None after the last."""
         return next((wave for wave in self.waves if wave["state"] != WaveState.DONE), None)
 
+    @property
+    def stands_at(self) -> int:
+        """The number of that wave; 0 after the last."""
+        return self.current["number"] if self.current else 0
+
     # --- What happens by itself.
 
     def advance(self) -> float | None:
@@ -174,7 +179,7 @@ class Rollout(models.Model):
 
     def promote(self, by: str) -> None:
         """Approve the wave that waits for it, or end the soak of the one that soaks."""
-        number = self.current["number"] if self.current else 0
+        number = self.stands_at
         waits = self.state == RolloutState.WAITING_APPROVAL
         told: JSON = (
             {"approved_by": by, "approved_at": written(timezone.now())}

@@ -170,11 +170,17 @@ class Staged(Revised):
             rollout.release(by, self.failures())
             rollout.advance()
 
-    def promote(self, *, by: str) -> None:
-        """Approve the wave that waits, or end the soak. Raises Conflicting in another state."""
+    def promote(self, *, by: str, wave: int | None = None) -> None:
+        """Approve the wave that waits, or end the soak. Raises Conflicting in another state.
+
+        Whoever names the `wave` that they mean cannot approve one that waits only since.
+        """
         with self._rolling() as rollout:
             if rollout.state not in {RolloutState.WAITING_APPROVAL, RolloutState.SOAKING}:
                 raise self._refused("promoted", rollout.state)
+            if wave is not None and wave != rollout.stands_at:
+                text = f"Wave {wave} does not wait to be promoted: wave {rollout.stands_at} does."
+                raise Conflicting(text, state=rollout.state, wave=rollout.stands_at)
             self.refuse_cordoned()
             rollout.promote(by)
             rollout.advance()

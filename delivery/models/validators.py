@@ -14,7 +14,9 @@ def validate_components(value: object) -> None:
 
     Each error's params hold `path`, the keys and indexes down to the culprit.
     """
-    if problems := component_problems(value):
+    from delivery.models.published_types import published_for  # which is of rows that use this
+
+    if problems := component_problems(value, (), published_for(value)):
         raise ValidationError(errors_of(problems))
 
 

@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import QuerySet
 
+from delivery.models.allowing import refuse_unlisted_steps
 from delivery.models.placement import AppPlacement
 from delivery.models.validators import errors_of
 from delivery.models.workflow_version import WorkflowVersion
@@ -108,6 +109,8 @@ class Workflow(Cordonable):
         spec = self.versioned()
         if current and current.spec_hash == digest(spec):
             return
+        before = current.spec["steps"] if current else []
+        refuse_unlisted_steps(self.project.tenant, self.steps, before)
         self.version += 1
         self.versions.create(
             number=self.version,

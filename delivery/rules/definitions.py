@@ -7,7 +7,7 @@ from enum import StrEnum
 from delivery.rules.types import CARRIERS, COMPONENT_TYPES, TRAIT_TYPES
 from reconcile.values import JSON
 
-_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _TOLD = {
     "webservice": "Pods that run on and serve: a Deployment, and a Service for exposed ports.",
     "worker": "Pods that run on without being asked: a Deployment.",
@@ -38,6 +38,10 @@ class DefinitionKind(StrEnum):
 
     COMPONENT = "component"
     TRAIT = "trait"
+    STEP = "workflow-step"
+
+
+APP_KINDS = (DefinitionKind.COMPONENT, DefinitionKind.TRAIT)  # what apps are made of
 
 
 @dataclass(frozen=True)
@@ -105,5 +109,5 @@ def _definition(
         if adapter == "native" or (cluster, str(kind), type_) not in lacking
     )
     carriers = CARRIERS.get(type_, ()) if kind is DefinitionKind.TRAIT else ()
-    parameters = {"$schema": _DIALECT, **schemas[type_]}
+    parameters = {"$schema": DIALECT, **schemas[type_]}
     return Definition(kind, type_, _TOLD[type_], parameters, carriers, serving)

@@ -1,10 +1,12 @@
 """What contradicts itself, another part or the API server in components that fit their schemas."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
 from delivery.intents import Component
+from delivery.rules.published_types import BEARABLE
 from delivery.rules.schema import Path, Problem, within
 from delivery.rules.types import CARRIERS
 from delivery.rules.volumes import WORKDIR, made_by, volumes_of
@@ -25,7 +27,7 @@ _OURS = "kubenova"
 
 def meaning_problems(declared: JSON) -> Iterator[Problem]:
     """Yield what is wrong with one component beyond its schemas; paths lead from the component."""
-    component = Component.of(declared)
+    component = judged(Component.of(declared))
     places = {trait["type"]: index for index, trait in enumerate(declared.get("traits", []))}
     found = chain.from_iterable(check(component) for check in _CHECKS)
     for path, code, text in found:
@@ -34,9 +36,21 @@ def meaning_problems(declared: JSON) -> Iterator[Problem]:
         yield Problem(path, code, text)
 
 
+def judged(component: Component) -> Component:
+    """Leave out what is of published types: what it means their definitions know alone."""
+    traits = {name: each for name, each in component.traits.items() if name in CARRIERS}
+    properties = {} if component.published else component.properties
+    return replace(component, properties=properties, traits=traits)
+
+
 def _carried(component: Component) -> Iterator[Problem]:
     """Traits that the type of the component has no place for, and those that exclude each other."""
     for name in component.traits:
+        if component.published:
+            if name not in BEARABLE:
+                text = f"Of our own traits it can bear {' and '.join(sorted(BEARABLE))} alone."
+                yield Problem(("traits", name, "type"), "carrier", text)
+            continue
         bearers = CARRIERS[name]
         if component.type not in bearers:
             text = f"A {component.type} cannot bear it. These can: {', '.join(bearers)}."

@@ -12,9 +12,11 @@ from functools import reduce
 from delivery.rules.environment import environment_problems, merged_variables, with_environment
 from delivery.rules.meaning import twice
 from delivery.rules.problems import component_problems, names_of
+from delivery.rules.published_types import NOTHING, Published
 from delivery.rules.schema import Path, Problem, schema_problems, within
 from delivery.rules.shapes import BOOLEAN, LABEL, PAIRS, listed, obj
 from delivery.rules.storable import unsafe
+from delivery.rules.types import COMPONENT_TYPES
 from reconcile.spelling import label_faults, sentence
 from reconcile.values import JSON
 
@@ -61,7 +63,11 @@ def components_on(spec: JSON, cluster: str, labels: Mapping[str, str]) -> list[J
         list(spec.get("environment", ())),
     )
     components = overridden(spec["components"], found)
-    return [with_environment(each, variables) for each in components]
+    ours = [each["type"] in COMPONENT_TYPES for each in components]  # others may have no such thing
+    return [
+        with_environment(each, variables) if own else each
+        for each, own in zip(components, ours, strict=True)
+    ]
 
 
 def overridden(components: Sequence[JSON], overrides: Iterable[JSON]) -> list[JSON]:
@@ -127,7 +133,9 @@ def _merged(before: JSON, change: JSON) -> JSON:
 # --- What is wrong with them.
 
 
-def override_problems(overrides: object, components: object) -> list[Problem]:
+def override_problems(
+    overrides: object, components: object, published: Published = NOTHING
+) -> list[Problem]:
     """Return what is wrong with an app's `overrides`, each alone on valid `components`.
 
     What cannot be stored or read safely is reported alone.
@@ -141,23 +149,25 @@ def override_problems(overrides: object, components: object) -> list[Problem]:
         text = f"Overrides may name at most {MAX_CHANGES} components in all."
         return [Problem((), "too_many", text)]
     known = components if isinstance(components, list) else []
-    judged = not component_problems(components)
+    judged = not component_problems(components, (), published)
     for index, override in enumerate(overrides):
         wrong = [*_shape(override, names_of(known))]
         if not wrong and judged:
-            wrong = together_problems(known, [override])
+            wrong = together_problems(known, [override], published)
         found += within((index,), wrong)
     return found
 
 
-def together_problems(components: list[JSON], overrides: Sequence[JSON]) -> list[Problem]:
+def together_problems(
+    components: list[JSON], overrides: Sequence[JSON], published: Published = NOTHING
+) -> list[Problem]:
     """Return what is wrong with components once these overrides apply, seen from the last one."""
     merged = overridden(components, overrides)
     names = names_of(merged)
     same = [index for index, each in enumerate(merged) if each == components[index]]
     found = [
         Problem(_place(overrides[-1], names, merged, path), code, text)
-        for path, code, text in component_problems(merged, same)
+        for path, code, text in component_problems(merged, same, published)
     ]
     return list({problem.path: problem for problem in reversed(found)}.values())[::-1]
 

@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterator, Mapping
 
 from delivery.intents import Component
 from delivery.rules.depending import dependency_problems
-from delivery.rules.meaning import meaning_problems, twice
+from delivery.rules.meaning import judged, meaning_problems, twice
+from delivery.rules.published_types import NOTHING, Published
 from delivery.rules.schema import Path, Problem, schema_problems, within
 from delivery.rules.storable import reserved_keys, unsafe
 from delivery.rules.types import COMPONENT, COMPONENT_TYPES, TRAIT_TYPES
@@ -18,11 +19,14 @@ from reconcile.values import JSON
 MAX_COMPONENTS = 30
 
 
-def component_problems(components: object, known: Collection[int] = ()) -> list[Problem]:
+def component_problems(
+    components: object, known: Collection[int] = (), published: Published = NOTHING
+) -> list[Problem]:
     """Return everything that is wrong with an app's `components`; empty when nothing is.
 
     What cannot be stored or read safely is reported alone, since it cannot be looked into. Those of
     the indexes `known` were found right by themselves before, and are judged with the others only.
+    Types are ours, or `published`.
     """
     if not isinstance(components, list) or not components:
         return [Problem((), "required", "Give at least one component.")]
@@ -34,7 +38,7 @@ def component_problems(components: object, known: Collection[int] = ()) -> list[
     found = [*reserved_keys(components)]
     valid: dict[int, JSON] = {}
     for index, component in enumerate(components):
-        judged = () if index in known else _component(component)
+        judged = () if index in known else _component(component, published)
         wrong = list(within((index,), judged))
         found += wrong
         if not wrong:
@@ -49,7 +53,7 @@ def names_of(components: object) -> list[object]:
     return [name if isinstance(name, str) else None for name in names]
 
 
-def _component(component: object) -> Iterator[Problem]:
+def _component(component: object, published: Published) -> Iterator[Problem]:
     """Its frame, then the schemas of its types, then what schemas cannot say."""
     frame = list(schema_problems(component, COMPONENT))
     yield from frame
@@ -58,24 +62,30 @@ def _component(component: object) -> Iterator[Problem]:
     if fault := name_fault(component["name"]):
         yield Problem(("name",), "name", f"The name {fault}.")
     found = [
-        *_typed(component, COMPONENT_TYPES, "component"),
-        *within(("traits",), _traits(component.get("traits", []))),
+        *_typed(component, COMPONENT_TYPES, published.components, "component"),
+        *within(("traits",), _traits(component.get("traits", []), published)),
     ]
     yield from found or meaning_problems(component)
 
 
-def _typed(item: JSON, types: Mapping[str, JSON], what: str) -> Iterator[Problem]:
-    schema = types.get(item["type"])
-    if schema is None:
+def _typed(
+    item: JSON, types: Mapping[str, JSON], published: Mapping[str, JSON | None], what: str
+) -> Iterator[Problem]:
+    if item["type"] in published and item["type"] not in types:
+        schema = published[item["type"]] or {"type": "object"}
+        yield from within(("properties",), schema_problems(item.get("properties", {}), schema))
+        return
+    own = types.get(item["type"])
+    if own is None:
         text = f"There is no such {what} type. Use {', '.join(sorted(types))}."
         yield Problem(("type",), "type", text)
         return
-    yield from within(("properties",), schema_problems(item.get("properties", {}), schema))
+    yield from within(("properties",), schema_problems(item.get("properties", {}), own))
 
 
-def _traits(traits: list[JSON]) -> Iterator[Problem]:
+def _traits(traits: list[JSON], published: Published) -> Iterator[Problem]:
     for index, trait in enumerate(traits):
-        yield from within((index,), _typed(trait, TRAIT_TYPES, "trait"))
+        yield from within((index,), _typed(trait, TRAIT_TYPES, published.traits, "trait"))
     yield from twice([trait["type"] for trait in traits], "type")
 
 
@@ -92,7 +102,7 @@ def _made_twice(components: Mapping[int, JSON]) -> Iterator[Problem]:
     seen: set[tuple[str, str]] = set()
     for index, declared in components.items():
         component = Component.of(declared)
-        for kind, name, (_, trait, *rest) in made_by(component):
+        for kind, name, (_, trait, *rest) in made_by(judged(component)):
             if (kind, name) in seen:
                 place = (index, "traits", list(component.traits).index(str(trait)), *rest)
                 yield Problem(place, "repeated", "Another one is made by this name.")

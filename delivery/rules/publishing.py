@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from clusters.adapters.kubevela import DEFINITIONS_NAMESPACE, GROUP
+from clusters.bundles import ABSENT
 from delivery.rules.schema import Path, Problem, within
 from delivery.rules.storable import unsafe
 from reconcile.spelling import name_fault
@@ -27,6 +28,8 @@ class PublishedKind(StrEnum):
     STEP = "workflow-steps"
 
 
+# What the rest calls these, of those that apps are made of.
+WORDS: Mapping[str, str] = {PublishedKind.COMPONENT: "component", PublishedKind.TRAIT: "trait"}
 KINDS: Mapping[str, str] = {
     PublishedKind.COMPONENT: "ComponentDefinition",
     PublishedKind.TRAIT: "TraitDefinition",
@@ -112,6 +115,13 @@ def manifest(kind: str, name: str, description: str, spec: JSON) -> JSON:
         "metadata": meta,
         "spec": spec,
     }
+
+
+def absence(kind: str, name: str) -> JSON:
+    """Return what a bundle says to have the object taken away."""
+    found = manifest(kind, name, "", {})
+    found["metadata"]["annotations"] = {ABSENT: "true"}
+    return found
 
 
 class _Dumper(yaml.SafeDumper):

@@ -59,8 +59,8 @@ def _missing(path: Path, error: ValidationError) -> Iterator[Problem]:
 
 
 def _unknown(path: Path, error: ValidationError) -> Iterator[Problem]:
-    known = error.schema["properties"]
-    text = f"There is no such property. Use {', '.join(sorted(known))}."
+    known = error.schema.get("properties", {})
+    text = f"There is no such property. Use {', '.join(sorted(known)) or 'none'}."
     for key in sorted(set(error.instance) - set(known)):
         yield Problem((*path, key), "unknown", text)
 
@@ -77,14 +77,28 @@ _NAMES = {
     "object": "an object",
     "array": "a list",
     "boolean": "true or false",
+    "integer": "a whole number",
+    "number": "a number",
+    "null": "null",
+}
+_OTHER = {
+    "minimum": "It is too small.",
+    "exclusiveMinimum": "It is too small.",
+    "maximum": "It is too large.",
+    "exclusiveMaximum": "It is too large.",
+    "uniqueItems": "Something is in it twice.",
 }
 
 
 def _text(error: ValidationError) -> str:
-    if description := error.schema.get("description"):
+    if (description := error.schema.get("description")) and "$schema" not in error.schema:
         return f"Use {description}."
     if bound := _BOUNDS.get(str(error.validator)):
         return bound.format(error.validator_value)
     if error.validator == "enum":
-        return f"Use one of {', '.join(error.validator_value)}."
-    return f"Use {_NAMES[error.validator_value]}."
+        return f"Use one of {', '.join(map(str, error.validator_value))[:500]}."
+    if error.validator == "type":
+        wanted = error.validator_value
+        names = [wanted] if isinstance(wanted, str) else wanted
+        return f"Use {' or '.join(_NAMES[each] for each in names)}."
+    return _OTHER.get(str(error.validator), "It does not fit the schema of the type.")

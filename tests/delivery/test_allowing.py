@@ -288,7 +288,9 @@ def test_operators_replace_lists_and_people_read_them(shop, as_):
     shown = bob.get(ACME).json()
     assert shown == answer.json()
     assert (shown["components"], shown["traits"]) == (["webservice", "worker"], [])
-    assert shown["effective"] == {"components": ["webservice", "worker"], "traits": []}
+    steps = list(KNOWN[DefinitionKind.STEP])
+    lists = {"components": ["webservice", "worker"], "traits": [], "workflow_steps": steps}
+    assert shown["effective"] == lists
     assert shown["changed_by"] == "olga"
     assert olga.put(ACME, shown, format="json").status_code == 200, "what was read can be sent back"
     assert olga.put(ACME, {}, format="json").json()["components"] is None
@@ -383,3 +385,30 @@ def test_a_list_is_taken_away_in_the_admin(olgas, acme, way):
     assert olgas.post(path, {"post": "yes", **chosen}).status_code == 302
     assert not TypeList.objects.exists()
     assert Event.objects.filter(reason="TypesAllowed").count() == 2
+
+
+# --- Steps of workflows.
+
+
+def steps_of(*types: str) -> list[dict]:
+    properties = {"notification": {"message": "x"}, "deploy": {"app": "site"}}
+    return [
+        {"name": f"s{index}", "type": type_, "properties": properties.get(type_, {})}
+        for index, type_ in enumerate(types)
+    ]
+
+
+def test_steps_of_workflows_are_allowed_like_types_of_apps(shop, as_):
+    bob, path = as_("bob"), "/api/v1/tenants/acme/projects/shop/workflows/release"
+    body = {"steps": steps_of("notification")}
+    assert bob.put(path, body, format="json").status_code == 201
+    TypeList.allow(shop.tenant, by="olga", workflow_steps=["deploy"])
+    assert bob.put(path, {**body, "description": "x"}, format="json").status_code == 200
+    more = {"steps": steps_of("notification", "suspend")}
+    answer = bob.put(path, more, format="json")
+    body = problem(answer, 422, "KN-TYPE")
+    assert list(pointers(answer)) == ["/steps/1/type"]
+    assert body["allowed"] == {"workflow_steps": ["deploy"]}
+    assert "may not use workflow-step type suspend (s1)" in body["detail"]
+    kept = {"steps": steps_of("notification", "deploy")}
+    assert bob.put(path, kept, format="json").status_code == 200, "what it has stays"

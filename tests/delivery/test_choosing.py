@@ -360,3 +360,17 @@ def test_a_plan_names_the_version_that_is_published_and_holds_it(home, vela, as_
     assert answer.status_code in (200, 202), answer.content
     settle()
     assert version(vela) == announced
+
+
+def test_the_api_tells_what_rolls_an_app_out(home, vela, as_):
+    app = declare(home)
+    path = "/api/v1/tenants/acme/projects/shop/apps/site"
+
+    def shown() -> list[str | None]:
+        return [row["adapter"] for row in as_("bob").get(path).json()["status"]["placements"]]
+
+    assert shown() == ["kubevela"]
+    app.placements.update(chosen_adapter="", observed_generation=0)
+    assert shown() == [None], "nothing was brought up yet"
+    app.placements.update(observed_generation=1)
+    assert shown() == ["native"], "it was there before there was a choice"

@@ -164,7 +164,19 @@ def test_an_operator_keeps_definitions_and_each_change_is_a_version(people, olga
     changed = kept(olgas, status=200, description="Slower.")
     assert (changed["version"], changed["changed_by"], changed["publications"]) == (2, "olga", [])
     assert olgas.get(CANARY).json() == changed
-    assert olgas.get(PATH).json() == {"items": [changed]}
+    assert olgas.get(PATH).json() == {"items": [changed], "next": None, "previous": None}
+
+
+def test_the_list_has_pages_and_kinds(people, olgas):
+    kept(olgas)
+    kept(olgas, f"{PATH}/traits/audit")
+    page = olgas.get(f"{PATH}?limit=1").json()
+    rest = olgas.get(page["next"]).json()
+    assert [row["name"] for row in page["items"] + rest["items"]] == ["canary", "audit"]
+    found = olgas.get(f"{PATH}?kind=traits").json()["items"]
+    assert [row["name"] for row in found] == ["audit"]
+    problem(olgas.get(f"{PATH}?kind=x"), 400, "KN-INVALID")
+    problem(olgas.get(f"{PATH}?page=2"), 400, "KN-INVALID")
 
 
 @pytest.mark.parametrize(
@@ -188,7 +200,7 @@ def test_what_is_wrong_is_refused_where_it_is(people, olgas, path, fields, place
 def test_nobody_but_operators_knows_of_them(live, acme, as_, olgas, name):
     kept(olgas)
     client = as_(name)
-    assert client.get(PATH).json() == {"items": []}
+    assert client.get(PATH).json()["items"] == []
     assert client.get(CANARY).status_code == client.delete(CANARY).status_code == 404
     assert client.put(CANARY, BODY, format="json").status_code == 404
     assert publish(client).status_code == 404
@@ -293,14 +305,99 @@ def test_what_there_is_not_cannot_be_published(live, olgas, names, place):
     assert list(pointers(answer)) == [place]
 
 
-def test_a_definition_that_is_forgotten_stays_on_its_clusters(live, olgas):
+# --- Off again, and found changed.
+
+
+def asked(live: MemoryCluster, prod: Cluster) -> None:
+    """Have the cluster be asked what it can do."""
+    prod.baseline.mark()
+    settle()
+
+
+def test_a_definition_on_no_cluster_goes_at_once(live, olgas):
+    kept(olgas)
+    assert olgas.delete(CANARY).status_code == 204
+    assert olgas.get(CANARY).status_code == 404
+
+
+def test_a_deletion_takes_it_off_its_clusters_with_the_next_publication(live, prod, olgas):
     kept(olgas)
     publish(olgas)
     settle()
-    assert olgas.delete(CANARY).status_code == 204
-    assert olgas.get(CANARY).status_code == 404
+    body = olgas.delete(CANARY)
+    assert (body.status_code, body.json()["deleting"]) == (202, True)
+    (row,) = olgas.get(CANARY).json()["publications"]
+    assert row["phase"] == "Pending" and "POST /clusters/prod-a:publish" in row["message"]
+    problem(olgas.put(CANARY, BODY, format="json"), 409, "KN-DELETING")
+    assert live.exists(THERE), "KubeNova's own account may not take it off"
+    at_hand(prod)
+    plan = publish(olgas, query="?dryRun=plan").json()
+    assert plan["summary"]["delete"] == 1 and live.exists(THERE)
+    assert publish(olgas).status_code == 202
+    assert olgas.get(CANARY).json()["deleting"] is True
     settle()
-    assert live.exists(THERE)
+    assert not live.exists(THERE)
+    assert olgas.get(CANARY).status_code == 404
+    assert kept(olgas)["version"] == 1
+
+
+def test_a_deletion_leaves_alone_what_somebody_else_has_made_meanwhile(live, prod, olgas):
+    kept(olgas)
+    publish(olgas)
+    settle()
+    olgas.delete(CANARY)
+    live.remove(THERE)
+    platforms.put(live, THERE, spec={"workload": {"type": "autodetects.core.oam.dev"}})
+    at_hand(prod)
+    publish(olgas)
+    settle()
+    assert live.exists(THERE) and olgas.get(CANARY).status_code == 404
+
+
+def test_what_stands_in_for_kubevelas_own_stays_on_its_clusters(live, olgas):
+    path = f"{PATH}/components/worker"
+    kept(olgas, path, shadows=True)
+    publish(olgas)
+    settle()
+    assert olgas.delete(path).status_code == 204
+    settle()
+    assert live.exists(Ref(COMPONENT_DEFINITION, "vela-system", "worker"))
+
+
+def test_what_goes_is_not_published_where_it_is_not(live, olgas):
+    kept(olgas)
+    Publication.objects.create(
+        definition=PublishedDefinition.objects.get(),
+        cluster=Cluster.objects.create(name="elsewhere"),
+        version=1,
+        run_generation=1,
+    )
+    assert olgas.delete(CANARY).status_code == 202
+    answer = publish(olgas)
+    problem(answer, 400, "KN-INVALID")
+    assert list(pointers(answer)) == ["/definitions"]
+
+
+def test_it_is_told_when_somebody_changes_or_deletes_it_there(live, prod, olgas):
+    kept(olgas)
+    publish(olgas)
+    settle()
+    asked(live, prod)
+    assert fares(olgas) == [("prod-a", 1, False, "Deployed")]
+    live.edit(THERE, "eve", lambda body: body["spec"].update(status={"details": "x"}))
+    asked(live, prod)
+    (row,) = olgas.get(CANARY).json()["publications"]
+    assert row["phase"] == "Drifted"
+    assert row["message"] == "Somebody has changed it there. Publish it again to put it back."
+    live.remove(THERE)
+    platforms.put(live, Ref(COMPONENT_DEFINITION, "vela-system", "other"), spec={})
+    asked(live, prod)
+    (row,) = olgas.get(PATH).json()["items"][0]["publications"]
+    assert row["message"] == "Somebody has deleted it there. Publish it again."
+    at_hand(prod)
+    publish(olgas)
+    settle()
+    assert fares(olgas) == [("prod-a", 1, False, "Deployed")]
 
 
 def test_a20_no_event_holds_the_credential(live, olgas):

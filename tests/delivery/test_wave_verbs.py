@@ -68,6 +68,16 @@ def test_promote_approves_the_wave_that_waits(rolling, bob, fleet):
     assert answer["detail"].endswith("is Running and cannot be promoted.")
 
 
+def test_promote_refuses_another_wave_than_the_one_that_waits(rolling, bob, fleet):
+    come_up(fleet, "prod-a")
+    answer = problem(bob.post(f"{SITE}:promote", {"wave": 1}, format="json"), 409, "KN-CONFLICT")
+    assert (answer["state"], answer["wave"]) == ("WaitingApproval", 2)
+    assert answer["detail"] == "Wave 1 does not wait to be promoted: wave 2 does."
+    assert waves(rolling) == ["Done", "WaitingApproval"]
+    problem(bob.post(f"{SITE}:promote", {"wave": 0}, format="json"), 400, "KN-INVALID")
+    assert bob.post(f"{SITE}:promote", {"wave": 2}, format="json").status_code == 202
+
+
 def test_promote_ends_a_soak(standing, bob, fleet):
     app = change(staged(standing, {"waves": [CANARY | {"soak": 3600}]}))
     come_up(fleet, "prod-a")

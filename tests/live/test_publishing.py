@@ -9,7 +9,7 @@ from clusters.models import Cluster
 from clusters.models.bundling import Asked
 from clusters.rules import address_rules
 from delivery.models import Publication, PublishedDefinition
-from delivery.models.published import Publishing
+from delivery.models.carrying import Carrying
 from reconcile.values import Phase
 from sandbox.api import AdminApi
 from tests.clusters.steps import settle_until
@@ -22,27 +22,56 @@ __all__ = ["definitions", "keys"]
 pytestmark = [pytest.mark.live, pytest.mark.django_db, pytest.mark.timeout(300)]
 
 
-def test_an_administrator_publishes_what_kubenova_may_not(
-    definitions: str, admin_api: AdminApi, admin_kubeconfig: str
-) -> None:
-    given = Given.of(parse(admin_kubeconfig.encode(), address_rules()))
-    cluster = Cluster(name="real")
-    cluster.given = given
-    cluster.declare(by="olga")
+@pytest.fixture
+def given(admin_kubeconfig: str) -> Given:
+    """The credential of an administrator."""
+    return Given.of(parse(admin_kubeconfig.encode(), address_rules()))
+
+
+@pytest.fixture
+def cluster(definitions: str, given: Given) -> Cluster:
+    """The cluster, whose baseline stands."""
+    row = Cluster(name="real")
+    row.given = given
+    row.declare(by="olga")
 
     def stands() -> bool:
-        cluster.refresh_from_db()
-        return cluster.phase == "Deployed"
+        row.refresh_from_db()
+        return row.phase == "Deployed"
 
     settle_until(stands, DEPLOY)
+    return row
+
+
+def test_an_administrator_publishes_and_takes_off_what_kubenova_may_not(
+    cluster: Cluster, definitions: str, admin_api: AdminApi, given: Given
+) -> None:
     with connect(cluster) as api:
         place = ("core.oam.dev", "componentdefinitions", "vela-system")
-        assert [api.access_review(verb, *place) for verb in ("list", "create")] == [True, False]
+        verbs = ("list", "create", "delete")
+        assert [api.access_review(verb, *place) for verb in verbs] == [True, False, False]
 
     keep = {"by": "olga", "spec": SPEC, "description": "It comes up slowly.", "shadows": False}
     row, _ = PublishedDefinition.put("components", "canary", **keep)
-    Publishing.of([row], Asked(cluster, "", b"", given, "", False, "olga")).publish()
-    settle_until(lambda: Publication.objects.get().state()[0] == Phase.DEPLOYED, DEPLOY)
+    asked = Asked(cluster, "", b"", given, "", False, "olga")
+    Carrying.of([row], asked).publish()
+    settle_until(lambda: fares() == Phase.DEPLOYED, DEPLOY)
     found = admin_api.get(f"{definitions}/canary")
     assert found["spec"]["schematic"] == SPEC["schematic"]
     assert "kubenova.io/owner" not in found["metadata"].get("labels", {})
+
+    changed = {"spec": {"status": {"customStatus": 'message: "changed"'}}}
+    admin_api.patch(f"{definitions}/canary", changed)
+    cluster.baseline.mark()
+    settle_until(lambda: fares() == Phase.DRIFTED, DEPLOY)
+
+    row.request_deletion()
+    row.refresh_from_db()
+    Carrying.of([row], asked).publish()
+    settle_until(lambda: not PublishedDefinition.objects.exists(), DEPLOY)
+    admin_api.wait(f"{definitions}/canary", lambda live: live is None)
+
+
+def fares() -> Phase:
+    """How the publication fares."""
+    return Publication.objects.get().state()[0]

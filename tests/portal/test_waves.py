@@ -94,7 +94,11 @@ def test_an_app_without_waves_shows_none(standing, as_: As) -> None:
 
 def test_a_button_promotes(rolling, fleet, as_: As) -> None:
     come_up(fleet, "prod-a")
-    answer = as_("bob").post(f"{SITE}/promote", follow=True)
+    assert '<input type="hidden" name="wave" value="2">' in shown(as_("bob"))
+    for stale in ("1", "x"):
+        answer = as_("bob").post(f"{SITE}/promote", {"wave": stale}, follow=True)
+        assert "does not wait to be promoted: wave 2 does." in answer.content.decode()
+    answer = as_("bob").post(f"{SITE}/promote", {"wave": "2"}, follow=True)
     assert "The wave was promoted." in answer.content.decode()
     assert now(rolling).waves[1]["approved_by"] == "bob"
     answer = as_("bob").post(f"{SITE}/promote", follow=True)

@@ -130,7 +130,7 @@ def assert_every_cluster_is_as_declared(clusters) -> None:
         found = {
             ref.name
             for ref in cluster.refs(NAMESPACE)
-            if ref.name != SIMULATION_NAMESPACE  # the baseline's own, for copies that are only tried
+            if ref.name != SIMULATION_NAMESPACE  # the baseline's own
             and TENANT in (cluster.body(ref)["metadata"].get("labels") or {})
         }
         assert maps == {f"tenant-{tenant.name}" for tenant in tenants}, name

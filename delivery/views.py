@@ -9,6 +9,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from delivery.forms import AppForm, StructuredAppForm, TextAppForm, component_form, next_index
 from delivery.models import App
 from delivery.models.allowing import allowed_for
+from delivery.models.freezing import BREAK_GLASS
 from reconcile.models import Event
 from reconcile.pages.finding import PageRequest, abilities, find, page, sent
 from reconcile.pages.lists import newest_first, page_of
@@ -18,7 +19,7 @@ from reconcile.values import JSON, Phase
 from tenancy.models import Project
 from tenancy.timeline import news
 
-ACTIONS = ("change", "delete", "rollback", "deliver")
+ACTIONS = ("change", "delete", "rollback", "deliver", BREAK_GLASS)
 _ASK = require_http_methods(["GET", "HEAD", "POST"])
 
 

@@ -195,10 +195,7 @@ class Staged(Freezing):
                 raise Conflicting(f"Revision {self.revision} holds what was healthy last.")
 
     def break_glass(self, *, by: str, reason: str) -> None:
-        """Let the current revision through a freeze, wave by wave if it has any.
-
-        Raises Conflicting where no freeze keeps it back.
-        """
+        """Let the current revision through a freeze, wave by wave. Raises Conflicting."""
         with marking():
             self._hold()
             super().break_glass(by=by, reason=reason)

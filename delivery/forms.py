@@ -197,6 +197,12 @@ class WhyForm(PageForm):
     reason = forms.CharField(required=False, max_length=300, label="Why")
 
 
+class BreakGlassForm(PageForm):
+    """Asks why a revision cannot wait; this has to be answered."""
+
+    reason = forms.CharField(min_length=3, max_length=300, label="Why it cannot wait")
+
+
 class BlockForm(PageForm):
     """Asks why a revision is not to come back."""
 

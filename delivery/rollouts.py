@@ -9,10 +9,12 @@ from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_POST
 
-from delivery.forms import WhyForm
+from delivery.forms import BreakGlassForm, WhyForm
 from delivery.models import App
+from delivery.models.freezing import BREAK_GLASS
 from delivery.views import app_frame, find_app
 from reconcile.pages.finding import PageRequest, page, sent
+from reconcile.pages.forms import PageForm
 from reconcile.pages.writing import show_form
 from reconcile.refusals import Refusal
 
@@ -40,6 +42,13 @@ _ABORT = Deed(
     "until somebody lifts that.",
     "arrow-uturn-left",
 )
+_BREAK_GLASS = Deed(
+    "break-glass",
+    "Break the glass",
+    "Rollouts are frozen. This revision comes to its clusters all the same, and no later one; "
+    "the events of the app tell who did so and why.",
+    "lock-open",
+)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -58,6 +67,15 @@ def abort(request: PageRequest, tenant: str, project: str, app: str) -> HttpResp
     row = find_app(request, "deliver", tenant, project, app)
     by = request.user.get_username()
     return _asked(request, row, _ABORT, lambda why: row.abort(by=by, reason=why))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@page
+def break_glass(request: PageRequest, tenant: str, project: str, app: str) -> HttpResponse:
+    """Asks why, then lets the revision through a freeze."""
+    row = find_app(request, BREAK_GLASS, tenant, project, app)
+    by, form = request.user.get_username(), BreakGlassForm(sent(request))
+    return _asked(request, row, _BREAK_GLASS, lambda why: row.break_glass(by=by, reason=why), form)
 
 
 @require_POST
@@ -86,9 +104,13 @@ def _number(text: str) -> int:
 
 
 def _asked(
-    request: PageRequest, row: App, deed: Deed, act: Callable[[str], object]
+    request: PageRequest,
+    row: App,
+    deed: Deed,
+    act: Callable[[str], object],
+    form: PageForm | None = None,
 ) -> HttpResponse:
-    form = WhyForm(sent(request))
+    form = form or WhyForm(sent(request))
     if form.is_valid():
         try:
             act(form.cleaned_data["reason"])

@@ -53,6 +53,7 @@ urlpatterns = [
     path(f"{_APP}/edit", views.app_edit, name="app-edit"),
     path(f"{_APP}/delete", views.app_delete, name="app-delete"),
     path(f"{_APP}/pause", rollouts.pause, name="app-pause"),
+    path(f"{_APP}/break-glass", rollouts.break_glass, name="app-break-glass"),
     path(f"{_APP}/resume", rollouts.resume, name="app-resume"),
     path(f"{_APP}/promote", rollouts.promote, name="app-promote"),
     path(f"{_APP}/abort", rollouts.abort, name="app-abort"),

@@ -10,6 +10,7 @@ from delivery.forms import AppForm, StructuredAppForm, TextAppForm, component_fo
 from delivery.intents import Component
 from delivery.models import App
 from delivery.models.allowing import allowed_for
+from delivery.models.freezing import BREAK_GLASS
 from delivery.rules.published_types import unknown_types
 from reconcile.models import Event
 from reconcile.pages.finding import PageRequest, abilities, find, page, sent
@@ -20,7 +21,7 @@ from reconcile.values import JSON, Phase
 from tenancy.models import Project
 from tenancy.timeline import news
 
-ACTIONS = ("change", "delete", "rollback", "deliver")
+ACTIONS = ("change", "delete", "rollback", "deliver", BREAK_GLASS)
 _ASK = require_http_methods(["GET", "HEAD", "POST"])
 
 

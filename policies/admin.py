@@ -5,6 +5,7 @@ from unfold.admin import ModelAdmin, TabularInline
 
 from policies.models import (
     Attachment,
+    Finding,
     Imposition,
     PolicyException,
     PolicySet,
@@ -108,3 +109,13 @@ class SimulationAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]
     search_fields = ("policy_set__name", "asked_by")
     fields = ("uid", "policy_set", "number", "attachment", "scope", "asked_by", "created_at")
     inlines = (SimulationRunInline,)
+
+
+@admin.register(Finding)
+class FindingAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]
+    """What attachments that only warn or audit have let pass."""
+
+    list_display = ("name", "kind", "tenant", "rule", "mode", "policyset_name", "last_seen")
+    list_filter = ("mode", "rule", "policyset_name")
+    list_select_related = ("tenant",)
+    search_fields = ("name", "tenant__name", "policyset_name", "message")

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from policies.forms import AttachmentForm, ExceptionForm, PromotionForm
 from policies.going import ask_and_delete
-from policies.models import Attachment, PolicySet
+from policies.models import Attachment, Finding, PolicySet
 from policies.models.simulation import newest_of
 from policies.views import policy_frame
 from reconcile.pages.finding import PageRequest, find, page, sent
@@ -66,6 +66,7 @@ def promote(request: PageRequest, policyset: str, attachment: str) -> HttpRespon
     seen = newest_of(row.policy_set, version)
     context = {**_frame(request, row), "before": before, "version": version, "seen": seen}
     context["totals"] = seen.totals() if seen else {}
+    context["violations"] = Finding.objects.filter(attachment=row).counted()
     return show_form(request, "policies/promote.html", form, context)
 
 

@@ -31,7 +31,7 @@ def simulations(request: PageRequest, policyset: str) -> HttpResponse:
     form = SimulationForm(sent(request), policy_set=row, initial=_given(request))
     if form.is_valid() and (begun := form.begin(request.user.get_username())):
         return redirect("policy-simulation", policyset, begun.uid)
-    rows = row.simulations.prefetch_related("runs__cluster")
+    rows = row.simulations.asked().prefetch_related("runs__cluster")
     context = {**policy_frame(request, row, "simulations"), "page": page_of(request, rows)}
     return show_form(request, "policies/simulations.html", form, context)
 
@@ -58,7 +58,7 @@ def simulation_fragment(request: PageRequest, policyset: str, uid: UUID) -> Http
 
 def _simulation(request: PageRequest, policyset: str, uid: UUID) -> JSON:
     row = _set(request, policyset)
-    found = get_object_or_404(row.simulations.prefetch_related("runs__cluster"), uid=uid)
+    found = get_object_or_404(row.simulations.asked().prefetch_related("runs__cluster"), uid=uid)
     runs = list(found.runs.all())
     moving = [run for run in runs if run.finished_at is None]
     where = reverse("policy-simulation-state", args=[policyset, uid])

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from policies import attaching, simulations, views
+from policies import attaching, findings, simulations, views
 
 _SET = "policies/<slug:policyset>"
 _ATTACHMENT = f"{_SET}/attachments/<slug:attachment>"
@@ -25,6 +25,8 @@ urlpatterns = [
         simulations.simulation_fragment,
         name="policy-simulation-state",
     ),
+    path(f"{_SET}/findings", findings.policy_findings, name="policy-findings"),
+    path("findings", findings.findings, name="findings"),
     path(f"{_SET}/attach", attaching.attach, name="policy-attach"),
     path(f"{_ATTACHMENT}/edit", attaching.attachment_edit, name="policy-attachment-edit"),
     path(f"{_ATTACHMENT}/promote", attaching.promote, name="policy-promote"),

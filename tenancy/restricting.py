@@ -13,6 +13,7 @@ from django.core.exceptions import ValidationError
 
 from reconcile.pages.fields import Column, RowsField
 from reconcile.values import JSON
+from tenancy.rules import freezing
 from tenancy.rules.kinds import KINDS
 from tenancy.rules.network import DIRECTIONS
 from tenancy.rules.subjects import BINDABLE_ROLES, OWNER_KINDS, SUBJECT_KINDS
@@ -89,6 +90,8 @@ def _texts(value: object, schema: JSON) -> dict[str, str]:
     if parts := schema.get("properties"):
         found = value if isinstance(value, Mapping) else {}
         return {part: written(found.get(part)) for part in parts}
+    if value and schema is freezing.SCHEMA:
+        return {"": freezing.written(value)}  # type: ignore[arg-type]
     return {"": written(value)}
 
 
@@ -97,6 +100,8 @@ def _value(texts: Mapping[str, str], schema: JSON) -> object:
     if parts:
         return {part: _value({"": text}, parts[part]) for part, text in texts.items() if text}
     text = texts[""]
+    if schema is freezing.SCHEMA:
+        return freezing.read(text)
     if schema["type"] == "object":
         return pairs_in(text)
     if schema["type"] == "integer":

@@ -15,6 +15,7 @@ from delivery.models import App
 from reconcile.api.fields import IntegerField, StringField
 from reconcile.api.serializers import StrictSerializer
 from reconcile.api.verbs import verb
+from reconcile.refusals import Conflicting
 
 
 class RolloutReasonSerializer(StrictSerializer):
@@ -31,6 +32,17 @@ class WavePromotionSerializer(StrictSerializer):
         min_value=1,
         help_text="The number of the wave that is to be promoted: 409 unless it is that one which "
         "waits. Left out: whichever waits.",
+    )
+
+
+class BreakGlassSerializer(StrictSerializer):
+    """Why a revision cannot wait until a freeze is over."""
+
+    reason = StringField(min_length=3, max_length=300, help_text="Why it cannot wait.")
+    revision = IntegerField(
+        required=False,
+        min_value=1,
+        help_text="The revision that is meant; 409 if another one is wanted by now.",
     )
 
 
@@ -75,6 +87,19 @@ class AppRollouts(AppView):
                 found.abort(by=self.user.get_username(), reason=data.get("reason", ""))
             except ModelError as error:
                 raise not_coming_back(error) from None
+        return self._told(found, 202)
+
+    @verb("break_glass", body=BreakGlassSerializer, answer=RolloutSerializer, plans=True)
+    def break_glass(self, row: App, data: Mapping[str, Any]) -> Response:
+        """Let the current revision, and no later one, through a freeze of rollouts.
+
+        For tenant-admins and operators. The event `GlassBroken` tells who did so and why.
+        """
+        with transaction.atomic():
+            found = self.locked(row)
+            if data.get("revision", found.revision) != found.revision:
+                raise Conflicting(f"{found} is at revision {found.revision} by now.")
+            found.break_glass(by=self.user.get_username(), reason=data["reason"])
         return self._told(found, 202)
 
     def _told(self, row: App, status: int = 200) -> Response:

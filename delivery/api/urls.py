@@ -45,6 +45,7 @@ def _below(parents: str) -> list[URLPattern]:
             path(f"{app}:{word}", AppRollouts.as_view({"post": word}))
             for word in ("pause", "resume", "promote", "abort")
         ),
+        path(f"{app}:break-glass", AppRollouts.as_view({"post": "break_glass"})),
         path(f"{app}/export", AppExport.as_view({"get": "export"})),
         path(f"{app}/objects", AppObjects.as_view({"get": "objects"})),
         path(f"{app}/kube-events", AppObjects.as_view({"get": "events"})),

@@ -110,7 +110,8 @@ class RolloutSerializer(serializers.Serializer[object]):
     state = serializers.ChoiceField(choices=list(RolloutState))
     reason = serializers.CharField(help_text="What it waits for, or what has ended it.")
     verbs = serializers.ListField(
-        child=serializers.CharField(), help_text="What its state allows to who may deliver."
+        child=serializers.CharField(),
+        help_text="What its state allows to who may deliver; break-glass takes a tenant-admin.",
     )
     paused = PausedSerializer(allow_null=True)
     started_at = serializers.DateTimeField(allow_null=True)

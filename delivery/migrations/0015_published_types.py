@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('delivery', '0013_definitions_published'),
+        ('delivery', '0014_freeze'),
     ]
 
     operations = [

@@ -3,6 +3,7 @@
 from delivery.models.allowing import TypeList
 from delivery.models.app import App
 from delivery.models.block import RevisionBlock
+from delivery.models.freezing import RevisionThaw
 from delivery.models.placement import AppPlacement
 from delivery.models.published import Publication, PublishedDefinition
 from delivery.models.revision import Revision
@@ -21,6 +22,7 @@ __all__ = [
     "PublishedDefinition",
     "Revision",
     "RevisionBlock",
+    "RevisionThaw",
     "Rollout",
     "SecretPlacement",
     "TypeList",

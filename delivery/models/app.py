@@ -12,6 +12,7 @@ from django.db.models import F, QuerySet
 from clusters.models import Cluster
 from delivery.intents import HEALTH_DEADLINE
 from delivery.models.allowing import refuse_unlisted
+from delivery.models.freezing import BREAK_GLASS
 from delivery.models.overrides import Overridden
 from delivery.models.published_types import hold_types
 from delivery.models.retreating import Retreating
@@ -98,8 +99,12 @@ class App(Cordonable, Retreating, Overridden):
         return self.project
 
     def may(self, user: User | AnonymousUser, action: str) -> bool:
-        """Whoever delivers into the project does anything with its apps; every member sees them."""
-        return self.project.may(user, "view" if action == "view" else "deliver")
+        """Whoever delivers into the project does anything with its apps; every member sees them.
+
+        To break a freeze (`break_glass`) takes who may change the project itself.
+        """
+        wanted = {"view": "view", BREAK_GLASS: "change"}
+        return self.project.may(user, wanted.get(action, "deliver"))
 
     # --- What is declared.
 
@@ -164,6 +169,7 @@ class App(Cordonable, Retreating, Overridden):
     def targets(self) -> Iterable[int]:
         """The clusters of its project that its placement selects now; all, if it selects none."""
         read(self.project.key)
+        read(self.project.tenant.key)  # what binds it may keep a revision back, or let it go
         rows = self.project.placements.filter(unselected=False, deletion_requested_at=None)
         here = sorted(rows.values_list("cluster_id", flat=True))
         if not self.placement:

@@ -10,8 +10,9 @@ from django.db.models import QuerySet
 
 from delivery.models.app import App
 from delivery.models.placement import AppPlacement
+from delivery.models.workflow import Workflow
 from delivery.rules.promoting import laid_over
-from reconcile.refusals import Refusal
+from reconcile.refusals import Conflicting, Refusal
 from reconcile.values import JSON, Phase
 from tenancy.models import Project
 
@@ -38,6 +39,15 @@ def find_app(project: Project, name: str, *, locked: bool = False) -> App | None
     rows = App.locked() if locked else App.objects.all()
     rows = rows.filter(project=project, name=name, deletion_requested_at=None)
     return rows.select_related("project__tenant").first()
+
+
+def cordon_of(workflow: Workflow) -> str:
+    """Say why nothing of a workflow's project can be declared now; empty where it can."""
+    try:
+        workflow.refuse_cordoned()
+    except Conflicting as refusal:
+        return f"It waits. {refusal.detail}"
+    return ""
 
 
 def change(project: Project, properties: JSON, *, by: str, why: str) -> tuple[App, bool]:
@@ -93,12 +103,19 @@ def fares(app: App, revision: int, generation: int, clusters: Collection[str] = 
     if failures := list(_failures(rows, revision)):
         return Fares(failed=True, message="; ".join(failures)[:1000])
     if behind:
-        staged = app.staged() if app.revision == revision else None
-        waits = [staged.told] if staged and staged.told else []
+        waits = _waits(app) if app.revision == revision else []
         return Fares(message=" ".join([*waits, "; ".join(map(_told, behind[:5]))])[:1000])
     if not clusters and app.phase != Phase.DEPLOYED:
         return Fares(message=f"{app} is {app.phase}.", soon=app.phase == Phase.APPLYING)
     return Fares(deployed=True, message=f"{app} is deployed at revision {revision}.")
+
+
+def _waits(app: App) -> list[str]:
+    """What its rollout waits for."""
+    if staged := app.staged():
+        return [staged.told] if staged.told else []
+    held = app.held()
+    return [held.message] if held else []
 
 
 def _is_there(row: AppPlacement, revision: int, generation: int) -> bool:

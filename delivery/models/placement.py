@@ -120,7 +120,7 @@ class AppPlacement(Publishing):
         if found := super().waits_for():
             return found
         if not (self.target or self.deleting):
-            return (_TURN,)
+            return (self._turn(),)
         if self.deleting:
             return ()
         spec = self.app.spec_of(self.target)
@@ -130,6 +130,12 @@ class AppPlacement(Publishing):
             return ()
         message = f"Overrides that apply here do not go together: {text}"
         return (Wait("WaitingForOverrides", message, look_in=_CLASH_LOOK),)
+
+    def _turn(self) -> Wait:
+        """What it waits for as long as nothing is to run there."""
+        read(self.app.project.tenant.key)
+        found = self.app.held()
+        return Wait(found.reason, found.message, look_in=_TURN.look_in) if found else _TURN
 
     def record_success(
         self, task: Task, seen: Mapping[Ref, Live], generation: int, lease: Lease

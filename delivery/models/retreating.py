@@ -44,7 +44,7 @@ class Retreating(Staged):
         told = "; ".join(map(str, failed))
         message = f"Revision {self.revision} failed on {told}"[:300]
         try:
-            if self.rollback(None, by=MANAGER, message=message):
+            if self.rollback(None, by=MANAGER, message=message, at_once=True):
                 return True
             why = "it holds what was healthy last."
         except (Refusal, ValidationError) as error:

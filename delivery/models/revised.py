@@ -21,10 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Change:
-    """Why a new revision is made: `origin` is the number of the one that comes back."""
+    """Why a new revision is made: `origin` is the number of the one that comes back.
+
+    `at_once`: it leads back from what was under way, and no freeze keeps it.
+    """
 
     message: str = ""
     origin: int | None = None
+    at_once: bool = False
 
 
 class Revised(Counted, Blocking):
@@ -128,7 +132,9 @@ class Revised(Counted, Blocking):
 
     # --- Going back.
 
-    def rollback(self, number: int | None, *, by: str, message: str = "") -> bool:
+    def rollback(
+        self, number: int | None, *, by: str, message: str = "", at_once: bool = False
+    ) -> bool:
         """Declare the spec of an earlier revision anew, as a new one; False if it runs already.
 
         Without a number it is the last before the current one that was healthy. The one that is
@@ -143,7 +149,7 @@ class Revised(Counted, Blocking):
         left = self.current_revision()
         self._restore(target.spec)
         message = message or f"Rollback to revision {target.number}."
-        self.change = Change(message, target.number)
+        self.change = Change(message, target.number, at_once)
         try:
             with transaction.atomic():
                 changed = self.declare(by=by)

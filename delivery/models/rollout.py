@@ -101,21 +101,27 @@ class Rollout(models.Model):
     # --- What happens by itself.
 
     def advance(self) -> float | None:
-        """Do what is due by now; return in how many seconds a wave has soaked.
+        """Do what is due by now; return in how many seconds there may be more to do.
 
         Without any cluster it waits for the first.
         """
         if not (members := self.app.members()):
             return None
         self._hold_failed(self.app.failures())
-        decision = decide(self._situation(members))
+        obstacle = self.app.obstacle()
+        decision = decide(self._situation(members, obstacle.message if obstacle else ""))
         for number in sorted({*decision.moves.values()}):
             names = [name for name, each in decision.moves.items() if each == number]
             self.app.aim(number, on=names)
+        known = bool(self.waves) and self.state != RolloutState.HELD
         self._take(decision)
-        return decision.look_in
+        if obstacle is None or decision.state != RolloutState.HELD:
+            return decision.look_in
+        if known:
+            self.app.tell_held(obstacle)
+        return obstacle.left
 
-    def _situation(self, members: Sequence[Member]) -> Situation:
+    def _situation(self, members: Sequence[Member], held: str) -> Situation:
         new = any(not each.target for each in members)
         return Situation(
             revision=self.revision,
@@ -125,6 +131,7 @@ class Rollout(models.Model):
             now=timezone.now(),
             base=self.app.standing_revision() if new else 0,
             paused=self.paused_at is not None,
+            held=held,
         )
 
     def _hold_failed(self, failed: "Sequence[Failure]") -> None:

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any, cast
 from django.db import models
 from django.utils import timezone
 
-from delivery.models.revised import Revised
+from delivery.models.freezing import FROZEN, Freezing
 from delivery.models.rollout import Failure, Rollout
 from delivery.models.validators import validate_strategy
 from delivery.rules.schema import Problem
 from delivery.rules.strategy import foreign_clusters, names_in, strategy_problems, waves_of
 from delivery.rules.waves import Member, RolloutState, WaveState, laid_out, seconds_of, written
-from reconcile.loop import Outcome
 from reconcile.models import Lease, marking
 from reconcile.refusals import Conflicting, Deleting
 from reconcile.values import JSON, Condition, Phase, Status
@@ -30,18 +29,17 @@ _VERBS = {
     RolloutState.WAITING_APPROVAL: ("promote", "pause"),
     RolloutState.SOAKING: ("promote", "pause"),
     RolloutState.PAUSED: ("resume",),
+    RolloutState.HELD: ("pause",),
 }
 
 
-class Staged(Revised):
+class Staged(Freezing):
     """With a strategy each new revision has a rollout, until it is on all clusters.
 
     What goes back goes everywhere at once.
     """
 
     strategy = models.JSONField(default=dict, blank=True, validators=[validate_strategy])
-
-    soaks_for: float | None = None
 
     if TYPE_CHECKING:
         rollouts: RelatedManager[Rollout]
@@ -75,30 +73,30 @@ class Staged(Revised):
     def aim_joined(self) -> None:
         """In waves it is the rollout that says who runs what; it goes as far as it may by now."""
         if rollout := self.staged():
-            self.soaks_for = rollout.advance()
+            self.look_again(rollout.advance())
         else:
             super().aim_joined()
-
-    def step(self, lease: Lease) -> Outcome:
-        """As for any declared row; it looks again when a wave has soaked."""
-        self.soaks_for = None
-        outcome = super().step(lease)
-        looks = [each for each in (outcome.look_in, self.soaks_for) if each is not None]
-        return Outcome(min(looks, default=None))
 
     def record(
         self, lease: Lease | None, synced: Condition, ready: Condition, **status: Any
     ) -> bool:
-        """As for any row; it is not deployed before the last wave is done."""
-        if self._is_between(status.get("phase")) and (rollout := self.staged()):
-            ready = Condition("Ready", Status.FALSE, rollout.state, rollout.told)
+        """As for any row; it is not deployed before the last wave is done, nor while it is held."""
+        if (why := self._awaited()) and self._is_between(status.get("phase")):
+            ready = Condition("Ready", Status.FALSE, *why)
             status["phase"] = Phase.APPLYING
         return super().record(lease, synced, ready, **status)
 
+    def _awaited(self) -> tuple[str, str] | None:
+        """What has to come before it is on all clusters: a reason, and a message."""
+        if self.deleting:
+            return None
+        if (rollout := self.staged()) and rollout.state != RolloutState.HELD:
+            return rollout.state, rollout.told
+        found = self.held()
+        return (found.reason, rollout.told if rollout else found.message) if found else None
+
     def _is_between(self, phase: Phase | None) -> bool:
         """Whether what has begun is well, and only those wait whose turn it is not."""
-        if self.deleting or not self.strategy:
-            return False
         begun = self.placements_of().exclude(**{"target": 0})
         waits = phase == Phase.PENDING and not begun.filter(phase=Phase.PENDING).exists()
         return waits or phase == Phase.DEPLOYED
@@ -200,8 +198,16 @@ class Staged(Revised):
             if rollout:
                 rollout.end(RolloutState.ABORTED, by, message)
                 rollout.tell("RolloutAborted", message, by=by)
-            if not self.rollback(None, by=by, message=message):
+            if not self.rollback(None, by=by, message=message, at_once=True):
                 raise Conflicting(f"Revision {self.revision} holds what was healthy last.")
+
+    def break_glass(self, *, by: str, reason: str) -> None:
+        """Let the current revision through a freeze, wave by wave. Raises Conflicting."""
+        with marking():
+            self._hold()
+            super().break_glass(by=by, reason=reason)
+            self.retarget()
+            self.mark()
 
     @contextmanager
     def _rolling(self) -> Iterator[Rollout]:
@@ -240,6 +246,9 @@ class Staged(Revised):
             told, verbs = rollout.shown(), _VERBS.get(RolloutState(rollout.state), ())
         if told["state"] in _VERBS and self.standing_revision():
             verbs = (*verbs, "abort")
+        found = self.held() if told["state"] == RolloutState.HELD else None
+        if found and found.reason == FROZEN:
+            verbs = (*verbs, "break-glass")
         return {"strategy": self.strategy, "verbs": verbs, **told}
 
     def _told_at_once(self) -> JSON:
@@ -257,12 +266,16 @@ class Staged(Revised):
             "seconds": seconds_of(began, ended, timezone.now()),
         }
         (wave,) = laid_out({}, members, [])
+        held = None if done else self.held()
         wave["state"] = WaveState.DONE if done else WaveState.RUNNING
         back = self._left() if current and current.origin else None
         state = RolloutState.DONE if done else RolloutState.RUNNING
+        reason = back.end_reason if back else ""
+        if held:
+            wave["state"], state, reason = WaveState.WAITING, RolloutState.HELD, held.message
         return {
-            "state": RolloutState(back.state) if back else state,
-            "reason": back.end_reason if back else "",
+            "state": RolloutState(back.state) if back and not held else state,
+            "reason": reason,
             "paused": None,
             **taken,
             "waves": [wave | taken],

@@ -3,7 +3,15 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from delivery.models.deploying import Fares, Undeployable, change, fares, find_app, refused_for_long
+from delivery.models.deploying import (
+    Fares,
+    Undeployable,
+    change,
+    cordon_of,
+    fares,
+    find_app,
+    refused_for_long,
+)
 from delivery.models.run_record import RunRecord
 from delivery.rules.inputs import PARAMETERS, Missing, filled
 from delivery.rules.running import FAILED, Act, Move, Step, StepPhase
@@ -118,7 +126,13 @@ class Stepping(RunRecord):
     # --- Types that wait for an app.
 
     def _begin_deploy(self, step: Step, properties: JSON, now: datetime) -> None:
-        """Declare, and remember the revision that is waited for, in one transaction."""
+        """Declare, and remember the revision that is waited for, in one transaction.
+
+        While the tenant is cordoned nothing can be declared: the step waits for that.
+        """
+        if text := cordon_of(self.workflow):
+            self.progress[step.name] |= {"message": text, "data": {"app": properties["app"]}}
+            return
         why = f"Workflow {self.workflow.name}, run {self.number}, step {step.name}."
         try:
             app, changed = change(self.workflow.project, properties, by=self.asked_by, why=why)
@@ -137,6 +151,11 @@ class Stepping(RunRecord):
     def _look_deploy(self, step: Step, now: datetime) -> bool:
         record = self.progress[step.name]
         data = record["data"]
+        if "revision" not in data:
+            if cordon_of(self.workflow):
+                return False
+            self._begin(step, now)
+            return True
         app = find_app(self.workflow.project, data["app"])
         if app is None:
             gone = f"App {data['app']} is being deleted."

@@ -120,6 +120,8 @@ class WorkflowRun(Commanding):
         """Read the keys of the apps that steps wait for, and of where these are."""
         for step in self.running():
             name = self.progress[step.name]["data"].get("app")
+            if name and "revision" not in self.progress[step.name]["data"]:
+                read(self.workflow.project.tenant.key)  # it may be cordoned
             if name and (app := find_app(self.workflow.project, name)):
                 read(app.key)
                 for row in placed(app, ()):

@@ -4,7 +4,8 @@
 
 A wave begins once all before it are done and, where it asks for approval, a person has promoted
 it. It runs until each of its clusters is healthy on the revision, soaks for as long as that has to
-last, and is done. Nothing is told to clusters while the rollout is paused.
+last, and is done. Nothing is told to clusters while the rollout is paused, or something else holds
+it: a freeze, or the cordon of the tenant.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -33,6 +34,7 @@ class RolloutState(StrEnum):
     WAITING_APPROVAL = "WaitingApproval"
     SOAKING = "Soaking"
     PAUSED = "Paused"
+    HELD = "Held"
     DONE = "Done"
     ABORTED = "Aborted"
     ROLLED_BACK = "RolledBack"
@@ -58,6 +60,7 @@ class Situation:
     """What a decision is made from. `base` is what clusters run until it is their turn, 0: nothing.
 
     `waves` is what the last decision left, by number. Times in it are texts (RFC 3339, UTC).
+    `held` tells people what keeps the revision from clusters, "" for nothing.
     """
 
     revision: int
@@ -67,6 +70,7 @@ class Situation:
     now: datetime
     base: int = 0
     paused: bool = False
+    held: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,8 +100,21 @@ def decide(now: Situation) -> Decision:
     moves = _meanwhile(now) | moves
     if current is None:
         return Decision(waves, RolloutState.DONE, "", moves)
-    state = RolloutState.PAUSED if now.paused else RolloutState(_shown(current))
-    return Decision(waves, state, _reason(current, len(waves), now), moves, _left(current, now))
+    state, reason = RolloutState(_shown(current)), _reason(current, len(waves), now)
+    if now.paused:
+        state = RolloutState.PAUSED
+    elif _is_held(current, now):
+        which = f"Wave {current['number']} of {len(waves)}"
+        state, reason = RolloutState.HELD, f"{which} waits. {now.held}"
+    return Decision(waves, state, reason, moves, _left(current, now))
+
+
+def _is_held(wave: JSON, now: Situation) -> bool:
+    """Whether clusters of the wave would get the revision, if nothing held it."""
+    if not now.held or wave["state"] == WaveState.WAITING_APPROVAL:
+        return False
+    mine = (each for each in now.members if each.cluster in wave["clusters"])
+    return any(each.target != now.revision for each in mine)
 
 
 def _meanwhile(now: Situation) -> dict[str, int]:
@@ -141,7 +158,7 @@ def _carried_on(wave: JSON, now: Situation) -> dict[str, int]:
         if wave["approval"] and not wave["approved_by"]:
             wave["state"] = WaveState.WAITING_APPROVAL
             return {}
-        if now.paused:
+        if now.paused or now.held:
             wave["state"] = WaveState.WAITING
             return {}
         wave["started_at"] = written(now.now)
@@ -150,7 +167,7 @@ def _carried_on(wave: JSON, now: Situation) -> dict[str, int]:
     unready = [each for each in mine if each.target == now.revision and not each.healthy]
     if not wave["finished_at"]:
         _timed(wave, now, at_rest=not (left or unready))
-    if now.paused:
+    if now.paused or now.held:
         return {}
     room = max(0, (wave["max_unavailable"] or len(mine)) - len(unready))
     # What is not healthy anyway comes first: it takes nobody's service away.

@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from policies.models import Attachment, PolicyException, PolicySet, PolicyVersion
+from policies.models import Attachment, Finding, PolicyException, PolicySet, PolicyVersion
 from policies.models.progress import progress, restless
 from reconcile.api.fields import BooleanField, IntegerField, KeyField, NameField, StringField
 from reconcile.api.serializers import (
@@ -56,8 +56,24 @@ class PolicySetStatusSerializer(BindingStatusSerializer):
         return found
 
 
+class ViolationsSerializer(serializers.Serializer[Any]):
+    """How many findings there are of an attachment; `…/findings` lists them."""
+
+    open = serializers.IntegerField(help_text="So now.")
+    total = serializers.IntegerField(help_text="Since it was attached, as far as they are kept.")
+
+
 class AttachmentStatusSerializer(BindingStatusSerializer):
     """Of one attachment."""
+
+    violations = serializers.SerializerMethodField(
+        help_text="What it has let pass in the modes warn and audit: who promotes it should know."
+    )
+
+    @extend_schema_field(ViolationsSerializer)
+    def get_violations(self, row: Attachment) -> dict[str, int]:
+        """Return how many findings there are."""
+        return Finding.objects.filter(attachment=row.pk or 0).counted()
 
     def _counted(self, row: Attachment) -> tuple[int, int]:
         if row.pk is None:

@@ -171,7 +171,8 @@ class _Simulations(ApiView):
 
     def simulations(self) -> "QuerySet[Simulation]":
         """Return those of the set."""
-        rows = Simulation.objects.visible_to(self.user).filter(policy_set=self.policy_set())
+        rows = Simulation.objects.visible_to(self.user).asked()
+        rows = rows.filter(policy_set=self.policy_set())
         return rows.prefetch_related("runs__cluster")
 
     def found(self) -> Simulation:

@@ -6,6 +6,7 @@ from django.urls import path
 
 from policies.api.bound import ProjectPolicies, TenantPolicies
 from policies.api.exceptions import ExceptionDetail, ExceptionList
+from policies.api.findings import FindingList, PolicySetFindings
 from policies.api.simulations import (
     Simulate,
     SimulationDetail,
@@ -38,6 +39,8 @@ urlpatterns = [
     path(f"{_SET}/simulations", SimulationList.as_view()),
     path(f"{_SET}/simulations/<uuid:uid>", SimulationDetail.as_view()),
     path(f"{_SET}/simulations/<uuid:uid>/findings", SimulationFindings.as_view()),
+    path(f"{_SET}/findings", PolicySetFindings.as_view()),
+    path("findings", FindingList.as_view()),
     path(f"{_SET}/attachments", AttachmentView.as_view(_COLLECTION)),
     path(f"{_SET}/attachments/<slug:name>", AttachmentView.as_view(_OBJECT)),
     path(f"{_SET}/attachments/<slug:name>:promote", AttachmentView.as_view(_PROMOTE)),

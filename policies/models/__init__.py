@@ -2,6 +2,7 @@
 
 from policies.models.attachment import Attachment
 from policies.models.exception import PolicyException
+from policies.models.finding import Finding
 from policies.models.imposition import Imposition
 from policies.models.policyset import PolicySet
 from policies.models.simulation import Simulation, SimulationFinding
@@ -10,6 +11,7 @@ from policies.models.version import PolicyVersion
 
 __all__ = [
     "Attachment",
+    "Finding",
     "Imposition",
     "PolicyException",
     "PolicySet",

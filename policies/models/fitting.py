@@ -11,6 +11,7 @@ from reconcile.values import JSON
 from tenancy.models import Tenant
 from tenancy.models.namespaces import misfits
 from tenancy.models.serving import require
+from tenancy.rules.freezing import without
 from tenancy.rules.modes import Mode
 from tenancy.rules.needs import imposed_needs, kind_needs
 from tenancy.rules.resolving import Conflict
@@ -44,7 +45,7 @@ def refuse_unfit(changed: Sequence[Attached], everything: Sequence[Attached], po
     if found:
         raise _refusal(found, pointer)
     _refuse_misfits(bound, changed, everything, pointer)
-    modes = sorted({each.mode.value for each in changed if each.rules})
+    modes = sorted({each.mode.value for each in changed if without(each.rules)})
     rows = Cluster.objects.filter(
         tenancy_tenantplacements__tenant__in=bound, deletion_requested_at=None
     )

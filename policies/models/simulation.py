@@ -2,17 +2,18 @@
 
 import uuid
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
 from django.apps import apps
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import models, transaction
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, QuerySet
 from django.utils import timezone
 
 from clusters.models import Cluster
 from policies.models.policyset import PolicySet, governs
+from policies.models.predicting import predictions, within
 from policies.rules.binding import Attached
 from reconcile.correlation import correlation_id
 from reconcile.models import Event, Work
@@ -20,7 +21,6 @@ from reconcile.models.pruning import drop
 from reconcile.refusals import Fault, Invalid
 from reconcile.values import JSON
 from tenancy.models import ProjectPlacement, Tenant
-from tenancy.models.namespaces import misfits
 
 if TYPE_CHECKING:
     from django.db.models.fields.related_descriptors import RelatedManager
@@ -49,6 +49,10 @@ class SimulationQuerySet(QuerySet["Simulation"]):
         """Only for who writes policy sets: each names objects of others."""
         return self if governs(user) else self.none()
 
+    def asked(self) -> Self:
+        """Those that somebody has asked for; the others look for findings."""
+        return self.filter(routine=False)
+
     def prune(self, days: int, batch: int = 200) -> int:
         """Delete up to `batch` that began more than `days` ago; return how many rows went."""
         old = self.filter(created_at__lt=timezone.now() - timedelta(days=days))
@@ -64,7 +68,8 @@ class Simulation(models.Model):
     """One version, tried on what some tenants run; never changed once it is asked for.
 
     `scope` maps tenants to their projects, or to null for all of them. `spared` holds the triples
-    of tenant, project (empty: all) and kind of rules that an exception spares.
+    of tenant, project (empty: all) and kind of rules that an exception spares. A `routine` one
+    looks for what an attachment that only warns or audits has let pass.
     """
 
     uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -78,6 +83,8 @@ class Simulation(models.Model):
     spared = models.JSONField(default=list)
     asked_by = models.CharField(max_length=150)
     correlation_id = models.CharField(max_length=64, blank=True, default="")
+    routine = models.BooleanField(default=False)
+    harvested_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = SimulationQuerySet.as_manager()
@@ -95,13 +102,23 @@ class Simulation(models.Model):
     # --- Asking for it.
 
     @classmethod
-    def begin(cls, policy_set: PolicySet, attached: Attached, by: str) -> "Simulation":
-        """Have a version tried on whom it would bind. Raises Invalid where that is nobody."""
+    def begin(
+        cls,
+        policy_set: PolicySet,
+        attached: Attached,
+        by: str,
+        *,
+        since: datetime | None = None,
+    ) -> "Simulation":
+        """Have a version tried on whom it would bind. Raises Invalid where that is nobody.
+
+        With `since` it is a routine: in silence, and of rollouts only those count that came later.
+        """
         scope = dict(_scope(attached))
         if not scope:
             fault = Fault("nobody", "No tenant with projects is meant by this.", "/tenants")
             raise Invalid("There is nobody to simulate this for.", errors=[fault])
-        if len(scope) > _MOST_TENANTS:
+        if since is None and len(scope) > _MOST_TENANTS:
             text = f"This means {len(scope)} tenants; at most {_MOST_TENANTS} at once."
             raise Invalid(text, errors=[Fault("too_many", text, "/tenants")])
         now = timezone.now()
@@ -111,27 +128,22 @@ class Simulation(models.Model):
                 **{"policy_set": policy_set, "number": attached.version, "asked_by": by},
                 **{"attachment": attached.name, "rules": dict(attached.rules)},
                 **{"scope": scope, "spared": spared, "correlation_id": correlation_id()},
+                routine=since is not None,
             )
-            row._predict()
+            row._predict(since)
             row._start()
+            if row.routine:
+                return row
             message = f"{by} simulates version {row.number} for {len(scope)} tenants."
             Event.record(policy_set, "SimulationStarted", message, actor=by)
         return row
 
-    def _predict(self) -> None:
-        """What no dry run tells: how many projects a tenant has, and their labels."""
-        if not (options := self.rules.get("namespaces")):
-            return
-        tenants = Tenant.objects.filter(name__in=self.scope).prefetch_related("projects")
+    def _predict(self, since: datetime | None) -> None:
+        """Find what no dry run tells."""
         found = [
-            SimulationFinding(
-                **{"simulation": self, "tenant": tenant.name, "kind": "Tenant"},
-                **{"name": tenant.name, "rule": "namespaces", "verdict": Verdict.PREDICTED},
-                message=" ".join(texts)[:1000],
-            )
-            for tenant in tenants
-            if not self.spares(tenant.name, "", "namespaces")
-            and (texts := list(misfits(tenant, options)))
+            SimulationFinding(simulation=self, verdict=Verdict.PREDICTED, **each._asdict())
+            for each in predictions(self.rules, self.scope, since)
+            if not self.spares(each.tenant, each.project, each.rule)
         ]
         SimulationFinding.objects.bulk_create(found)
 
@@ -144,11 +156,7 @@ class Simulation(models.Model):
 
     def places(self) -> "QuerySet[ProjectPlacement]":
         """The namespaces of the tenants, on every cluster."""
-        whole = [tenant for tenant, projects in self.scope.items() if projects is None]
-        wanted = Q(project__tenant__name__in=whole)
-        for tenant, projects in self.scope.items():
-            if projects is not None:
-                wanted |= Q(project__tenant__name=tenant, project__name__in=projects)
+        wanted = within(self.scope, "project")
         rows = ProjectPlacement.objects.filter(wanted, deletion_requested_at=None)
         return rows.select_related("project__tenant")
 
@@ -230,5 +238,5 @@ def _scope(attached: Attached) -> Iterator[tuple[str, list[str] | None]]:
 
 def newest_of(policy_set: PolicySet, version: int) -> Simulation | None:
     """Return the last simulation of a version, for who is about to promote it."""
-    rows = Simulation.objects.filter(policy_set=policy_set, number=version)
+    rows = Simulation.objects.asked().filter(policy_set=policy_set, number=version)
     return rows.prefetch_related("runs").first()

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
 
 from clusters.answers import Expired
@@ -94,8 +95,11 @@ class SimulationRun(Located):
         return timezone.now() > ends
 
     def _earlier(self) -> "models.QuerySet[SimulationRun]":
+        """Those whose turn it is first: what somebody waits for goes before every routine."""
         rows = type(self)._default_manager.filter(cluster=self.cluster_id, finished_at=None)
-        return rows.filter(pk__lt=self.pk)
+        routine = self.simulation.routine
+        first = Q(pk__lt=self.pk, simulation__routine=routine)
+        return rows.filter(first | Q(simulation__routine=False) if routine else first)
 
     def _advance(self, api: Reachable, lease: Lease) -> Outcome:
         kinds, places = replayed(self.simulation.rules), list(self._namespaces())
@@ -255,7 +259,7 @@ class SimulationRun(Located):
 
     def _tell_the_end(self) -> None:
         row = self.simulation
-        if row.policy_set is None or row.runs.filter(finished_at=None).exists():
+        if row.policy_set is None or row.routine or row.runs.filter(finished_at=None).exists():
             return
         found = row.totals()
         told = ", ".join(f"{count} {verdict}" for verdict, count in found.items())

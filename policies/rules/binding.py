@@ -11,6 +11,7 @@ from typing import Any
 
 from reconcile.selectors import Selector
 from reconcile.values import JSON
+from tenancy.rules.freezing import handed_down
 from tenancy.rules.modes import Mode
 from tenancy.rules.resolving import Conflict, Resolved, Source, resolve
 
@@ -73,7 +74,7 @@ class Attached:
         """What it asks of a tenant, or of a project, with the exceptions that hold now."""
         spared = {each.kind for each in self.exceptions if each.spares(tenant, project, now)}
         kept = {kind: value for kind, value in self.rules.items() if kind not in spared}
-        return Source(self.title, kept)
+        return Source(self.title, handed_down(kept, self.policyset))
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ _SHOWN: dict[str, tuple[str, str, str]] = {
     WaveState.SOAKING: ("Soaking", "clock", Phase.APPLYING),
     WaveState.DONE: ("Done", "check-circle", Phase.DEPLOYED),
     RolloutState.PAUSED: ("Paused", "pause", Phase.DRIFTED),
+    RolloutState.HELD: ("Held", "lock-closed", Phase.DRIFTED),
     RolloutState.ABORTED: ("Aborted", "arrow-uturn-left", Phase.ERROR),
     RolloutState.ROLLED_BACK: ("Rolled back", "arrow-uturn-left", Phase.ERROR),
 }

@@ -5,6 +5,7 @@ merges it with the tenant's own, asks clusters for what it needs, and renders it
 """
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
@@ -13,6 +14,7 @@ from reconcile.models import Event, marking, touch
 from reconcile.values import JSON
 from tenancy.models.cordon import Cordonable
 from tenancy.models.restricted import Restricted
+from tenancy.rules.freezing import FREEZE, Freeze, open_at, without
 from tenancy.rules.modes import ADVISORY, Mode
 from tenancy.rules.resolving import strictest
 
@@ -138,8 +140,17 @@ class Ruled(Cordonable):
     def rules(self) -> dict[str, Any]:
         """What an intent of it says about rules."""
         imposed = self.imposed_on()
-        advice = {mode.value: imposed[mode] for mode in ADVISORY if imposed.get(mode)}
-        return {"restrictions": self.in_force(), "imposed": advice}
+        found = {mode.value: without(imposed.get(mode, {})) for mode in ADVISORY}
+        advice = {mode: rules for mode, rules in found.items() if rules}
+        return {"restrictions": without(self.in_force()), "imposed": advice}
+
+    def frozen(self, mode: Mode, now: datetime) -> Freeze | None:
+        """The window of that mode that keeps revisions of its apps back at a moment, if any does.
+
+        The tenant's own windows are enforced.
+        """
+        own = self.tenant.restrictions.get(FREEZE, ()) if mode is Mode.ENFORCE else ()
+        return open_at([*own, *self.imposed_on().get(mode, {}).get(FREEZE, ())], now)
 
     def impose(self, imposed: JSON | None) -> bool:
         """Store what binds it; False if that is as before. Its tenant marks whoever shows it."""

@@ -21,6 +21,7 @@ from tenancy.models.led import Led
 from tenancy.models.namespaces import refuse_moving_in, refuse_tenant
 from tenancy.models.placed import Placed
 from tenancy.models.serving import refuse_unsafe, require, unsafe
+from tenancy.rules.freezing import without
 from tenancy.rules.needs import needs
 
 
@@ -139,7 +140,7 @@ class TenantPlacement(Adapted):
             limits=tenant.limits,
             isolation=tenant.isolation,
             network=tuple(tenant.network),
-            restrictions=tenant.everywhere(),
+            restrictions=without(tenant.everywhere()),
             owners=tenant.owner_names(),
             owner_subjects=tuple(tenant.owner_subjects),
             role_bindings=tuple(tenant.role_bindings),

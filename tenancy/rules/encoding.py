@@ -12,14 +12,16 @@ from tenancy.rules.images import folded
 PARAMETERS = "kubenova-rules"  # the ConfigMap, in each namespace of a project
 CORDONED = "cordoned"
 _TRUE = "true"
+# Kinds that no cluster is told of: KubeNova makes every namespace and rolls out every revision.
+KEPT_HERE = frozenset({"namespaces", "freeze"})
 
 
 def encoded(restrictions: Mapping[str, object], *, cordoned: bool = False) -> dict[str, str]:
     """Return the data of a project's ConfigMap for restrictions that have no problems."""
     data = {CORDONED: _TRUE} if cordoned else {}
     for kind, value in sorted(restrictions.items()):
-        if kind == "namespaces":
-            continue  # KubeNova makes every namespace itself
+        if kind in KEPT_HERE:
+            continue
         if kind == "node_selector":
             data[kind] = _lines(f"{key}={text}" for key, text in sorted(_map(value).items()))
         elif isinstance(value, Mapping):

@@ -110,6 +110,7 @@ TENANT = (
             "namespaceOptions",
         ),
     ),
+    Field("restrictions.freeze", _KUBENOVA),
     Field("placement", _KUBENOVA),
     Field("repair_mode", _KUBENOVA),
     Field("cordoned", _policy(), Means("cordoned; policy", _POLICY)),

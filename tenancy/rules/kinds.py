@@ -6,7 +6,7 @@ from functools import reduce
 from typing import Any
 
 from reconcile.values import JSON
-from tenancy.rules import merging, values
+from tenancy.rules import freezing, merging, values
 from tenancy.rules.values import (
     IMAGE_REFERENCES,
     MOST_ENTRIES,
@@ -175,6 +175,15 @@ _ALL = (
         {"count": 5},
         values.namespaces,
         merging.namespaces,
+    ),
+    RuleKind(
+        freezing.FREEZE,
+        "Freezes",
+        "When no new revision is rolled out, such as fri 16:00 - mon 07:00 Europe/Berlin: Weekend.",
+        freezing.SCHEMA,
+        [{"from": "fri 16:00", "until": "mon 07:00", "reason": "Nobody is there"}],
+        freezing.windows,
+        freezing.together,
     ),
 )
 KINDS: Mapping[str, RuleKind] = {kind.name: kind for kind in _ALL}

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from tenancy.rules.freezing import without
 from tenancy.rules.modes import Mode
 
 _POLICIES = "admission.policies"
@@ -35,14 +36,16 @@ class Need:
 def needs(spec: object) -> list[Need]:
     """Return what the fields of an intent or a declared object need beside its adapter."""
     imposed = getattr(spec, "imposed", None) or {}
+    restrictions = without(getattr(spec, "restrictions", None) or {})
+    asked = {field: getattr(spec, field, None) for field in NEEDS} | {"restrictions": restrictions}
     own = [
         Need(capability, field)
         for field, capabilities in NEEDS.items()
-        if getattr(spec, field, None)
+        if asked[field]
         for capability in capabilities
     ]
-    own += kind_needs(getattr(spec, "restrictions", None), imposed.get(Mode.ENFORCE))
-    return own + imposed_needs(mode for mode in IMPOSED if imposed.get(mode))
+    own += kind_needs(restrictions, imposed.get(Mode.ENFORCE))
+    return own + imposed_needs(mode for mode in IMPOSED if without(imposed.get(mode, {})))
 
 
 def kind_needs(*rules: object) -> list[Need]:

@@ -7,6 +7,8 @@ from django.apps import apps
 
 from delivery.adapters.native import DEPLOYMENT
 from delivery.models import App, AppPlacement, Revision
+from reconcile.drain import take_step
+from reconcile.models import Work
 from reconcile.values import Ref
 from tests.clusters.steps import settle
 from tests.delivery.controllers import deployment, roll_out
@@ -41,10 +43,17 @@ def test_the_intent_is_that_of_the_target(changed):
 
 def test_the_cluster_runs_its_target_and_not_what_is_declared(changed, fleet):
     changed.aim(1)
-    settle()
+    lease = Work.objects.claim(AppPlacement.objects.get().work.get().pk)
+    take_step(lease)
     pod = deployment(fleet["prod-a"])["spec"]["template"]["spec"]
     assert pod["containers"][0]["image"] == "nginx:1.27"
     assert AppPlacement.objects.get().revision == 1
+
+
+def test_without_waves_the_app_brings_each_cluster_to_what_is_declared(changed, fleet):
+    changed.aim(1)
+    settle()
+    assert AppPlacement.objects.get().target == 2
 
 
 def test_the_rollout_tells_of_the_target(changed, fleet):

@@ -289,6 +289,7 @@ ELSEWHERE: Mapping[str, str] = {
     "tenant.quota_floors": "tests/live/test_quota.py",
     "tenant.quota_division": "tests/live/test_quota.py",
     "tenant.restrictions.namespaces": "tests/tenancy/test_namespaces.py: refused beforehand",
+    "tenant.restrictions.freeze": "tests/delivery/test_freezing.py: no cluster is told of it",
     "project.name": "the namespace that all is read in",
     "project.description": "for people alone",
     "project.weight": "tests/live/test_quota.py",

@@ -9,6 +9,9 @@ from tenancy.rules.resolving import Conflict, Origin, Source, resolve, strictest
 from tenancy.rules.values import IMAGE_REFERENCES, PULL_POLICIES, SERVICE_TYPES
 
 NAMES = st.sampled_from(["fast", "slow", "standard"])
+WINDOWS = [
+    {"from": f"{day} 16:00", "until": "mon 07:00", "reason": "x y"} for day in ("fri", "sat")
+]
 VALUES = {
     "service_types": st.lists(st.sampled_from(SERVICE_TYPES), unique=True),
     "image_pull_policies": st.lists(st.sampled_from(PULL_POLICIES), unique=True),
@@ -26,6 +29,7 @@ VALUES = {
         min_size=1,
     ),
     "namespaces": st.fixed_dictionaries({"count": st.integers(1, 9)}),
+    "freeze": st.lists(st.sampled_from(WINDOWS), unique_by=str, min_size=1),
 }
 RULES = st.fixed_dictionaries({}, optional=VALUES)
 SOURCES = st.lists(RULES, max_size=4).map(
@@ -38,7 +42,9 @@ def as_set(value: object) -> object:
     """Order says nothing."""
     if isinstance(value, dict):
         return {key: as_set(each) for key, each in value.items()}
-    return frozenset(value) if isinstance(value, list) else value
+    if isinstance(value, list):
+        return frozenset(map(str, value))
+    return value
 
 
 @quick

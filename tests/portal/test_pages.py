@@ -38,6 +38,7 @@ PAGES = {
     "clusters-list": ({}, ("olga",)),
     "policies": ({}, TEAM),
     "policies-list": ({}, TEAM),
+    "findings": ({}, TEAM),
     "policy-catalogue": ({}, TEAM),
     "policy-new": ({}, ("olga",)),
     "tenant-new": ({}, ("olga",)),
@@ -82,7 +83,7 @@ PAGES = {
 ELSEWHERE = {
     *("sign-in", "sign-out", "timeline", "object", "member-remove", "grant-revoke"),
     *("drift-repair", "drift-accept", "drift-ignore", "drift-rule", "decision-revoke"),
-    *("app-resume", "app-promote"),
+    *("app-resume", "app-promote", "app-break-glass"),
     *("published-one", "published-edit", "published-send", "published-delete"),
     *("app-block", "app-unblock", "cluster-confirm", "secret-edit", "secret-delete", "definition"),
     *("workflow", "workflow-edit", "workflow-delete", "workflow-version", "workflow-run-new"),
@@ -93,6 +94,7 @@ ELSEWHERE = {
     *("policy-version", "policy-attach", "policy-attachment-edit", "policy-promote"),
     *("policy-detach", "policy-exception", "policy-exception-end"),
     *("policy-simulations", "policy-simulation", "policy-simulation-state"),
+    "policy-findings",
     *("cluster", "cluster-state", "cluster-accept", "cluster-revoke", "cluster-bootstrap"),
 }
 OWNED = [name for name, (key, _) in PAGES.items() if key]

@@ -98,12 +98,17 @@ def decoded(data: Mapping[str, str]) -> dict[str, Any]:
     """Return the restrictions of a ConfigMap `kubenova-rules`, as the policies read them."""
     found: dict[str, Any] = {}
     for key, text in data.items():
-        kind, _, side = key.partition(".")
-        lines = [line for line in text.split("\n") if line]
-        if side:
-            found.setdefault(kind, {})[side] = lines
-        elif kind == "node_selector":
-            found[kind] = dict(line.split("=") for line in lines)
+        kind, _, part = key.partition(".")
+        if part:
+            schema = KINDS[kind].schema["properties"][part]
+            found.setdefault(kind, {})[part] = _decoded(text, schema["type"])
         elif kind in KINDS:
-            found[kind] = lines
+            found[kind] = _decoded(text, KINDS[kind].schema["type"])
     return found
+
+
+def _decoded(text: str, sort: str) -> Any:
+    lines = [line for line in text.split("\n") if line]
+    if sort == "object":
+        return {key: value for key, _, value in (line.partition("=") for line in lines)}
+    return int(text) if sort == "integer" else [line.split(" ")[0] for line in lines]

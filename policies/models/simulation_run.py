@@ -16,6 +16,7 @@ from policies.rules.replaying import (
     Broken,
     Subject,
     broken_in,
+    concerns,
     holds,
     parameters,
     parameters_at,
@@ -204,6 +205,8 @@ class SimulationRun(Located):
         for broken in broken_in(warnings):
             if broken.rule not in self.simulation.rules:
                 continue  # of an earlier simulation, and about to be forgotten
+            if not concerns(broken.rule, subject.tried):
+                continue  # of what it was copied as
             if self.simulation.spares(project.tenant.name, project.name, broken.rule):
                 continue
             row = self._finding(place, subject.kind, subject.name, Verdict.DENIED)

@@ -4,7 +4,8 @@ import json
 from collections.abc import Iterator, Sequence
 
 from tenancy.rules.fields import PROJECT, TENANT, Field, Means
-from tenancy.rules.kinds import KINDS, RuleKind
+from tenancy.rules.kind import RuleKind
+from tenancy.rules.kinds import KINDS
 
 _HEAD = """# What enforces each field
 

@@ -5,6 +5,7 @@ import pytest
 from clusters.intents import TENANT_DEV
 from sandbox.api import APPLY, MERGE
 from tenancy.models import Project, Tenant
+from tenancy.rules.encoding import ELSEWHERE
 from tenancy.rules.images import permitted
 from tenancy.rules.kinds import KINDS
 from tests.clusters.steps import settle_until
@@ -27,6 +28,7 @@ from tests.live.ruled import (
     until,
     workload,
 )
+from tests.live.workload_cases import WORKLOAD_CASES
 
 __all__ = ["home", "keys"]
 
@@ -165,6 +167,7 @@ CASES = [
             ("pods", pod(nodeSelector={"pool": "other", "zone": ""}), "with pool=acme here."),
         ],
     ),
+    *WORKLOAD_CASES,
 ]
 
 
@@ -214,7 +217,7 @@ def test_the_cluster_reads_names_of_images_as_we_do(home, bob):
 
 
 def test_every_kind_that_a_cluster_enforces_is_tried():
-    assert {case[0] for case in CASES} == set(KINDS) - {"namespaces"}
+    assert {case[0] for case in CASES} == set(KINDS) - set(ELSEWHERE)
 
 
 def test_a_kind_that_only_the_cluster_s_admin_may_make_is_bound_as_well(home):

@@ -17,7 +17,7 @@ from tenancy.adapters.parameters import parameters, proofs
 from tenancy.intents import ProjectIntent
 from tenancy.rules.admission import ENFORCED, policies
 from tenancy.rules.cel import policy_name
-from tenancy.rules.encoding import PARAMETERS, encoded
+from tenancy.rules.encoding import ELSEWHERE, PARAMETERS, encoded
 from tenancy.rules.guards import guards
 from tenancy.rules.kinds import KINDS
 from tenancy.rules.values import IMAGE_REFERENCES, PULL_POLICIES, SERVICE_TYPES
@@ -42,9 +42,10 @@ def of(kind: str) -> list[dict]:
 # --- Policies.
 
 
-def test_each_kind_has_a_policy_but_the_one_that_kubenova_enforces_itself():
+def test_each_kind_has_a_policy_but_those_that_are_of_the_namespace_itself():
     names = {body["metadata"]["name"] for body in policies() if "paramKind" in body["spec"]}
-    assert names == {f"kubenova-{kind.replace('_', '-')}" for kind in KINDS if kind != "namespaces"}
+    kinds = set(KINDS) - set(ELSEWHERE)
+    assert names == {f"kubenova-{kind.replace('_', '-')}" for kind in kinds}
 
 
 def test_the_baseline_carries_every_policy_once():
@@ -167,7 +168,7 @@ def test_restrictions_are_one_entry_a_line():
 
 
 def test_what_is_encoded_can_be_told_apart():
-    restrictions = {name: value for name, value in EXAMPLES.items() if name != "namespaces"}
+    restrictions = {name: value for name, value in EXAMPLES.items() if name not in ELSEWHERE}
     assert decoded(encoded(restrictions)) == restrictions
     assert encoded({"storage_classes": []}) != encoded({})
 

@@ -4,7 +4,15 @@ import pytest
 
 from clusters.intents import SIMULATION_NAMESPACE
 from clusters.kinds import DEPLOYMENT, JOB, PERSISTENT_VOLUME_CLAIM, POD, REPLICA_SET, SERVICE
-from policies.rules.replaying import Broken, broken_in, holds, parameters, replayed, subjects
+from policies.rules.replaying import (
+    Broken,
+    broken_in,
+    concerns,
+    holds,
+    parameters,
+    replayed,
+    subjects,
+)
 from reconcile.values import JSON, Kind, Live, Ref
 from tests.policies.simulated import HUB, containers, owned
 
@@ -94,6 +102,21 @@ def test_what_kubenova_may_not_make_is_tried_as_a_deployment(given):
     assert subject.kind == given.ref.kind.name and subject.ref.kind == DEPLOYMENT
     pod = subject.manifest["spec"]["template"]["spec"]
     assert pod == {**containers("nginx"), "restartPolicy": "Always"}
+
+
+def test_a_pod_that_is_tried_as_a_deployment_keeps_its_labels_and_annotations():
+    (copy,) = copied(live(POD, containers("nginx"), labels={"app": "web"}, annotations={"a": "b"}))
+    meta = copy["spec"]["template"]["metadata"]
+    assert meta["annotations"] == {"a": "b"}
+    assert meta["labels"] == {"app": "web", **copy["spec"]["selector"]["matchLabels"]}
+
+
+def test_rules_that_do_not_concern_an_object_are_not_those_of_its_copy():
+    assert concerns("replicas", REPLICA_SET) and not concerns("replicas", POD)
+    assert concerns("api_kinds", SERVICE) and not concerns("api_kinds", POD)
+    assert concerns("host_access", POD) and not concerns("pod_security", POD)
+    (copy,) = copied(live(REPLICA_SET, {"replicas": 4, "template": {"spec": containers("nginx")}}))
+    assert copy["spec"]["replicas"] == 4
 
 
 @pytest.mark.parametrize(

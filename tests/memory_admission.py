@@ -1,6 +1,6 @@
 """What the admission of an API server warns of and refuses, as far as tests can tell."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from reconcile.values import JSON
@@ -9,6 +9,7 @@ from tenancy.rules.admission import ENFORCED
 from tenancy.rules.encoding import CORDONED
 from tenancy.rules.images import permitted
 from tenancy.rules.kinds import KINDS
+from tenancy.rules.profiles import ENFORCE
 from tenancy.rules.violations import cordon_violation, violation
 
 WARN = "pod-security.kubernetes.io/warn"
@@ -26,6 +27,23 @@ def warnings_of(labels: Mapping[str, str], body: JSON) -> tuple[str, ...]:
     broken = [fault for container in pod.get("containers", ()) for fault in _faults(pod, container)]
     told = ", ".join(dict.fromkeys(broken))
     return (f'would violate PodSecurity "restricted:latest": {told}',) if told else ()
+
+
+def existing_warnings(
+    before: Mapping[str, str], now: Mapping[str, str], pods: Iterable[JSON]
+) -> tuple[str, ...]:
+    """Return what the pods of a namespace that comes to enforce `restricted` are warned of."""
+    if before.get(ENFORCE) == now.get(ENFORCE) or now.get(ENFORCE) != "restricted":
+        return ()
+    told = []
+    for body in pods:
+        pod: JSON = body.get("spec") or {}
+        found = [
+            fault for container in pod.get("containers", ()) for fault in _faults(pod, container)
+        ]
+        told += [f"{body['metadata']['name']}: {', '.join(found)}"] if found else []
+    head = 'existing pods in namespace "x" violate the new PodSecurity enforce level "restricted"'
+    return (head, *told) if told else ()
 
 
 def _faults(pod: JSON, container: JSON) -> list[str]:

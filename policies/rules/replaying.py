@@ -18,12 +18,14 @@ from clusters.kinds import (
     DEPLOYMENT,
     INGRESS,
     JOB,
+    NAMESPACE,
     PERSISTENT_VOLUME_CLAIM,
     POD,
     REPLICA_SET,
     SERVICE,
     STATEFUL_SET,
 )
+from policies.rules import profiles
 from reconcile.values import JSON, Kind, Live, Ref, ref_of
 from tenancy.rules import cel
 from tenancy.rules.admission import ENFORCED
@@ -79,8 +81,21 @@ class Broken:
 
 
 def replayed(rules: Mapping[str, object]) -> list[Kind]:
-    """Return the kinds whose objects the rules concern, those that own others first."""
-    return [kind for kind in _KINDS if any(concerns(rule, kind) for rule in rules)]
+    """Return the kinds whose objects the rules concern, those that own others first.
+
+    Namespaces are asked themselves which of their pods break a profile.
+    """
+    asked = [NAMESPACE] if profiles.RULE in rules else []
+    return asked + [kind for kind in _KINDS if any(concerns(rule, kind) for rule in rules)]
+
+
+def behind(place: int, kind: int, token: str, kinds: int) -> JSON:
+    """Return where the page begins that comes behind one of a namespace and kind."""
+    if token:
+        return {"place": place, "kind": kind, "token": token}
+    if kind + 1 < kinds:
+        return {"place": place, "kind": kind + 1, "token": ""}
+    return {"place": place + 1, "kind": 0, "token": ""}
 
 
 def concerns(rule: str, kind: Kind) -> bool:

@@ -32,12 +32,11 @@ from tenancy.adapters.objects import (
 )
 from tenancy.adapters.parameters import advice, parameters, proofs
 from tenancy.intents import ProjectIntent, TenantIntent
-from tenancy.rules import keeping
+from tenancy.rules import keeping, profiles
 from tenancy.rules.usage import quota_facts
 
 # Where the admission plugin PodNodeSelector is on, it selects these nodes for pods that do not.
 NODE_SELECTOR = "scheduler.alpha.kubernetes.io/node-selector"
-_POD_SECURITY = "pod-security.kubernetes.io"
 _LIMIT_FIELDS = {
     "default": "default",
     "default_request": "defaultRequest",
@@ -144,18 +143,12 @@ def _data_key(key: str) -> str:
 
 
 def _namespace(intent: ProjectIntent) -> JSON:
-    labels = {**intent.labels, **_pod_security(intent), **identity(intent), MANAGED_BY: MANAGER}
+    profile = str(intent.restrictions.get("pod_security", profiles.LEAST))
+    labels = {**intent.labels, **profiles.labels(profile), **identity(intent), MANAGED_BY: MANAGER}
     if intent.protected:
         labels[keeping.LABEL] = keeping.PROTECTED
     annotations = {**intent.annotations, **_nodes(intent)}
     return manifest(NAMESPACE, intent.namespace, labels=labels, annotations=annotations)
-
-
-def _pod_security(intent: ProjectIntent) -> dict[str, str]:
-    """What is warned of and audited is the strictest profile, whatever is refused."""
-    enforced = str(intent.restrictions.get("pod_security", "baseline"))
-    profiles = {"enforce": enforced, "warn": "restricted", "audit": "restricted"}
-    return {f"{_POD_SECURITY}/{mode}": profile for mode, profile in profiles.items()}
 
 
 def _nodes(intent: ProjectIntent) -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import Any, TypeGuard
 from reconcile.spelling import label_key_fault
 from tenancy.rules import values
 from tenancy.rules.limits import COMPUTE
+from tenancy.rules.profiles import LEAST, STRICTEST
 from tenancy.rules.quantities import parse
 from tenancy.rules.values import Problems
 
@@ -25,7 +26,7 @@ CAPABILITIES = (
     *("SYS_PACCT", "SYS_PTRACE", "SYS_RAWIO", "SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG"),
     "WAKE_ALARM",
 )
-POD_SECURITY = ("baseline", "restricted")
+POD_SECURITY = (LEAST, STRICTEST)
 SETTINGS = tuple(f"{side}.{resource}" for side in ("requests", "limits") for resource in COMPUTE)
 METADATA = tuple(
     f"{side}_{sort}" for sort in ("labels", "annotations") for side in ("required", "forbidden")

@@ -256,15 +256,15 @@ TABLE = (
     _listed("capabilities", "CHOWN", "KILL"),
     _restriction(
         "container_resources",
-        {"max": {"memory": "4Gi", "cpu": "2"}},
+        {"max": {"memory": "4Gi"}},
         {"max": {"memory": "2Gi"}, "required": ["requests.cpu"]},
-        Shown(rule("container_resources.max"), "cpu=2\nmemory=4Gi", "memory=2Gi"),
+        Shown(rule("container_resources.max"), "memory=4Gi", "memory=2Gi"),
     ),
     _restriction(
         "workload_metadata",
-        {"required_labels": {"team": "", "stage": "prod"}},
+        {"required_labels": {"team": ""}},
         {"required_labels": {"team": "blue"}},
-        Shown(rule("workload_metadata.required_labels"), "stage=prod\nteam", "team=blue"),
+        Shown(rule("workload_metadata.required_labels"), "team", "team=blue"),
     ),
     _restriction("replicas", {"max": 20}, {"max": 30}, Shown(rule("replicas.max"), "20", "30")),
     _restriction(

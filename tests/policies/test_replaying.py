@@ -3,7 +3,16 @@
 import pytest
 
 from clusters.intents import SIMULATION_NAMESPACE
-from clusters.kinds import DEPLOYMENT, JOB, PERSISTENT_VOLUME_CLAIM, POD, REPLICA_SET, SERVICE
+from clusters.kinds import (
+    DEPLOYMENT,
+    JOB,
+    NAMESPACE,
+    PERSISTENT_VOLUME_CLAIM,
+    POD,
+    REPLICA_SET,
+    SERVICE,
+)
+from policies.rules import profiles
 from policies.rules.replaying import (
     Broken,
     broken_in,
@@ -14,6 +23,7 @@ from policies.rules.replaying import (
     subjects,
 )
 from reconcile.values import JSON, Kind, Live, Ref
+from tenancy.rules.profiles import ENFORCE
 from tests.policies.simulated import HUB, containers, owned
 
 START = "Validation failed for ValidatingAdmissionPolicy"
@@ -35,6 +45,22 @@ def test_only_kinds_are_read_that_the_rules_concern():
     assert replayed({"service_types": ["ClusterIP"]}) == [SERVICE]
     assert DEPLOYMENT in replayed(HUB) and SERVICE not in replayed(HUB)
     assert replayed({"namespaces": {"count": 1}}) == []
+
+
+def test_a_namespace_is_asked_for_a_profile_and_names_the_pods_that_break_it():
+    assert replayed({"pod_security": "restricted"}) == [NAMESPACE]
+    labels = {"team": "blue", ENFORCE: "baseline"}
+    body = {"metadata": {"name": "acme--shop", "labels": labels, "annotations": {"a": "b"}}}
+    found = profiles.asking(Live(Ref(NAMESPACE, "", "acme--shop"), body), "restricted")
+    assert found["metadata"]["labels"] == {"team": "blue", ENFORCE: "restricted"}
+    assert found["metadata"]["annotations"] == {"a": "b"}
+    head = 'existing pods in namespace "a" violate the new PodSecurity enforce level "x:latest"'
+    told = [head, "web-1 (and 2 other pods): seccompProfile", "job-2: runAsNonRoot != true"]
+    assert list(profiles.breaking(told)) == [
+        ("web-1", "seccompProfile (and 2 other pods)"),
+        ("job-2", "runAsNonRoot != true"),
+    ]
+    assert list(profiles.breaking(told[1:])) == [], "somebody else's warnings"
 
 
 def test_the_rules_warn_and_nothing_refuses():

@@ -6,6 +6,8 @@ from clusters.intents import USERNAME
 from tenancy.rules import cel
 from tenancy.rules.enforced import EVERYTHING, Enforced
 
+# A message of the cluster has 5 KiB at most.
+LONGEST_LIST = 4000
 _BALANCED = "{spec}.?type.orValue('') == 'LoadBalancer'"
 _NOTES = "dyn({name}).metadata.?annotations"
 _OLD_RANGES = f"{_NOTES}[?'service.beta.kubernetes.io/load-balancer-source-ranges'].orValue('')"
@@ -137,7 +139,8 @@ OBJECTS: Mapping[str, Enforced] = {
         "(request.resource.group == '' ? '' : '.' + request.resource.group)]",
         "Its kind",
         refused=f"{cel.proof_of(cel.policy_name('api_kinds'))} ? "
-        f"[variables.allowed.join(', ')] : {_DENIED}",
+        f"[variables.allowed.join(', ')].map(text, text.size() <= {LONGEST_LIST} ? text : "
+        f"text.substring(0, {LONGEST_LIST})) : {_DENIED}",
         told=("Objects of the kind ", " cannot be made here."),
     ),
 }

@@ -85,8 +85,9 @@ def metadata(one: JSON, other: JSON) -> JSON:
         denied = _either(one.get(forbidden, ()), other.get(forbidden, ()))
         if both := sorted(set(wanted) & set(denied)):
             raise Contradiction(f"The {sort[:-1]} {both[0]} is required and forbidden.")
-        merged |= {required: wanted} if wanted else {}
-        merged |= {forbidden: denied} if denied else {}
+        named = {*one, *other}
+        merged |= {required: wanted} if required in named else {}
+        merged |= {forbidden: denied} if forbidden in named else {}
     return merged
 
 

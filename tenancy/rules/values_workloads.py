@@ -32,7 +32,7 @@ METADATA = tuple(
     f"{side}_{sort}" for sort in ("labels", "annotations") for side in ("required", "forbidden")
 )
 MOST_REPLICAS = 10_000
-# All of them are told in one message of at most 5 KiB.
+# All of them are told in one message.
 MOST_KINDS, LONGEST_KIND = 40, 100
 _KIND = re.compile(r"(?=.{1,100}\Z)(\*|[a-z0-9][-a-z0-9]*)(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _BALANCERS = ("addresses", "classes", "source_ranges")

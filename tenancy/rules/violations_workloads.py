@@ -7,6 +7,7 @@ from typing import Any
 
 from reconcile.values import JSON
 from tenancy.rules.encoding import encoded
+from tenancy.rules.enforced_objects import LONGEST_LIST
 from tenancy.rules.trying import MARK, Made, service, unlisted, workload
 from tenancy.rules.values_workloads import CAPABILITIES, HOST_ACCESS
 
@@ -121,7 +122,7 @@ def _balancing(**spec: object) -> JSON:
 def _api_kind(value: Mapping[str, Sequence[str]]) -> Made | None:
     """The policy refuses this proof whatever it is, and tells of all that is denied."""
     manifest: JSON = {"apiVersion": "v1", "kind": "ConfigMap"}
-    return (", ".join(value["deny"]), manifest) if value["deny"] else None
+    return (", ".join(value["deny"])[:LONGEST_LIST], manifest) if value["deny"] else None
 
 
 MADE: Mapping[str, Callable[[Any], Made | None]] = {

@@ -284,6 +284,12 @@ def test_a_violation_names_what_the_policy_refuses(kind, value, told):
     assert found.message.startswith((ENFORCED[kind].told or (ENFORCED[kind].noun,))[0])
 
 
+def test_of_very_many_kinds_the_proof_tells_as_many_as_fit_a_message():
+    kinds = [f"k{number}.example.org" for number in range(900)]
+    found = violation("api_kinds", KINDS["api_kinds"].merge([{"deny": kinds}, {"deny": ["x"]}]))
+    assert len(found.message) < 4100
+
+
 def test_a_workload_that_lacks_a_label_is_found_by_another():
     keys = {"kubenova-proof-0": "", "app": ""}
     found = violation("workload_metadata", {"required_labels": keys})

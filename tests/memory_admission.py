@@ -64,7 +64,11 @@ def refusal_of(data: Mapping[str, str], manifest: JSON) -> str:
 
     Of all that policies refuse only what is tried as a proof: there is no CEL here.
     """
-    tried = [violation(kind, value) for kind, value in decoded(data).items()]
+    tried = [
+        violation(kind, value)
+        for kind, value in decoded(data).items()
+        if not any(KINDS[kind].problems(value))  # else somebody has scribbled on it
+    ]
     tried += [cordon_violation()] if CORDONED in data else []
     name, spec = manifest["metadata"]["name"], manifest.get("spec")
     found = (each for each in tried if each and each.manifest["metadata"]["name"] == name)
@@ -129,4 +133,6 @@ def _decoded(text: str, sort: str) -> Any:
     lines = [line for line in text.split("\n") if line]
     if sort == "object":
         return {key: value for key, _, value in (line.partition("=") for line in lines)}
-    return int(text) if sort == "integer" else [line.split(" ")[0] for line in lines]
+    if sort == "integer":
+        return int(text) if text.isdecimal() else text
+    return [line.split(" ")[0] for line in lines]

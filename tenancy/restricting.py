@@ -106,6 +106,8 @@ def _value(texts: Mapping[str, str], schema: JSON) -> object:
         return pairs_in(text)
     if schema["type"] == "integer":
         return int(text) if text.isascii() and text.isdigit() else text
+    if schema["type"] == "string":
+        return text
     return words(text)
 
 

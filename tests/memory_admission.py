@@ -1,6 +1,6 @@
 """What the admission of an API server warns of and refuses, as far as tests can tell."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from reconcile.values import JSON
@@ -9,6 +9,7 @@ from tenancy.rules.admission import ENFORCED
 from tenancy.rules.encoding import CORDONED
 from tenancy.rules.images import permitted
 from tenancy.rules.kinds import KINDS
+from tenancy.rules.profiles import ENFORCE
 from tenancy.rules.violations import cordon_violation, violation
 
 WARN = "pod-security.kubernetes.io/warn"
@@ -26,6 +27,23 @@ def warnings_of(labels: Mapping[str, str], body: JSON) -> tuple[str, ...]:
     broken = [fault for container in pod.get("containers", ()) for fault in _faults(pod, container)]
     told = ", ".join(dict.fromkeys(broken))
     return (f'would violate PodSecurity "restricted:latest": {told}',) if told else ()
+
+
+def existing_warnings(
+    before: Mapping[str, str], now: Mapping[str, str], pods: Iterable[JSON]
+) -> tuple[str, ...]:
+    """Return what the pods of a namespace that comes to enforce `restricted` are warned of."""
+    if before.get(ENFORCE) == now.get(ENFORCE) or now.get(ENFORCE) != "restricted":
+        return ()
+    told = []
+    for body in pods:
+        pod: JSON = body.get("spec") or {}
+        found = [
+            fault for container in pod.get("containers", ()) for fault in _faults(pod, container)
+        ]
+        told += [f"{body['metadata']['name']}: {', '.join(found)}"] if found else []
+    head = 'existing pods in namespace "x" violate the new PodSecurity enforce level "restricted"'
+    return (head, *told) if told else ()
 
 
 def _faults(pod: JSON, container: JSON) -> list[str]:
@@ -46,7 +64,11 @@ def refusal_of(data: Mapping[str, str], manifest: JSON) -> str:
 
     Of all that policies refuse only what is tried as a proof: there is no CEL here.
     """
-    tried = [violation(kind, value) for kind, value in decoded(data).items()]
+    tried = [
+        violation(kind, value)
+        for kind, value in decoded(data).items()
+        if not any(KINDS[kind].problems(value))  # else somebody has scribbled on it
+    ]
     tried += [cordon_violation()] if CORDONED in data else []
     name, spec = manifest["metadata"]["name"], manifest.get("spec")
     found = (each for each in tried if each and each.manifest["metadata"]["name"] == name)
@@ -98,12 +120,19 @@ def decoded(data: Mapping[str, str]) -> dict[str, Any]:
     """Return the restrictions of a ConfigMap `kubenova-rules`, as the policies read them."""
     found: dict[str, Any] = {}
     for key, text in data.items():
-        kind, _, side = key.partition(".")
-        lines = [line for line in text.split("\n") if line]
-        if side:
-            found.setdefault(kind, {})[side] = lines
-        elif kind == "node_selector":
-            found[kind] = dict(line.split("=") for line in lines)
+        kind, _, part = key.partition(".")
+        if part:
+            schema = KINDS[kind].schema["properties"][part]
+            found.setdefault(kind, {})[part] = _decoded(text, schema["type"])
         elif kind in KINDS:
-            found[kind] = lines
+            found[kind] = _decoded(text, KINDS[kind].schema["type"])
     return found
+
+
+def _decoded(text: str, sort: str) -> Any:
+    lines = [line for line in text.split("\n") if line]
+    if sort == "object":
+        return {key: value for key, _, value in (line.partition("=") for line in lines)}
+    if sort == "integer":
+        return int(text) if text.isdecimal() else text
+    return [line.split(" ")[0] for line in lines]

@@ -45,7 +45,7 @@ from reconcile.fields import copied
 from reconcile.values import JSON, MANAGER, Kind, Live, Ref
 from tenancy.rules.encoding import PARAMETERS
 from tenancy.rules.modes import CONFIG_MAPS, Mode
-from tests.memory_admission import advice_of, refusal_of, warnings_of
+from tests.memory_admission import advice_of, existing_warnings, refusal_of, warnings_of
 from tests.memory_faults import Faults
 from tests.memory_reviews import Reviews
 from tests.memory_store import Holder, Store, status_patched
@@ -100,11 +100,15 @@ class MemoryCluster:
         manifest = copied(manifest_of(ref, manifest, ""))
         with self._call("apply", ref, ref.kind, write=not dry_run):
             self._admit(ref, manifest)
+            before = self._store.live(ref)
             live = self._apply(
                 ref, manifest, Holder(MANAGER), uid=uid, force=force, dry_run=dry_run
             )
             home = self._store.live(Ref(kinds.NAMESPACE, "", ref.namespace))
             told = warnings_of(home.labels if home else {}, live.body)
+            if ref.kind == kinds.NAMESPACE and before:
+                pods = (each.body for each in self._all(kinds.POD, ref.name))
+                told += existing_warnings(before.labels, live.labels, pods)
             return replace(live, warnings=(*told, *self._advise(ref, manifest)))
 
     def delete(self, ref: Ref, uid: str, *, dry_run: bool = False) -> None:

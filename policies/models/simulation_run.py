@@ -10,13 +10,17 @@ from django.utils import timezone
 
 from clusters.answers import Expired
 from clusters.connect import connect
+from clusters.kinds import NAMESPACE
 from clusters.models.located import Located
 from clusters.reachable import Reachable
 from policies.models.simulation import Simulation, SimulationFinding, Verdict
+from policies.rules import profiles
 from policies.rules.replaying import (
     Broken,
     Subject,
+    behind,
     broken_in,
+    concerns,
     holds,
     parameters,
     parameters_at,
@@ -114,7 +118,7 @@ class SimulationRun(Located):
         found, tried, token = self._try_page(api, place, kind, lease)
         if not self._warns(api):
             return Outcome(_SOON)
-        cursor = _after(place.pk, kinds.index(kind), token, len(kinds))
+        cursor = behind(place.pk, kinds.index(kind), token, len(kinds))
         done = sum(each.pk < cursor["place"] for each in places)
         self._keep(lease, found, cursor, tried=self.tried + tried, done=done, places=len(places))
         if self.tried >= settings.SIMULATION_OBJECTS:
@@ -178,6 +182,9 @@ class SimulationRun(Located):
         self, api: Reachable, place: ProjectPlacement, kind: Kind, lease: Lease
     ) -> tuple[list[SimulationFinding], int, str]:
         """Return what was found, how many objects were tried, and how to go on."""
+        if kind == NAMESPACE:
+            lease.check()
+            return list(self._ask(api, place)), 1, ""
         token = str(self.cursor.get("token", "")) if self._is_at(place) else ""
         try:
             page = api.list_page(kind, namespace=place.namespace, limit=_PAGE, token=token)
@@ -204,13 +211,26 @@ class SimulationRun(Located):
             row.message = error.message[:1000]
             yield row
             return
-        project = place.project
         for broken in broken_in(warnings):
             if broken.rule not in self.simulation.rules:
                 continue  # of an earlier simulation, and about to be forgotten
-            if self.simulation.spares(project.tenant.name, project.name, broken.rule):
-                continue
-            row = self._finding(place, subject.kind, subject.name, Verdict.DENIED)
+            if concerns(broken.rule, subject.tried):  # else it is of what it was copied as
+                yield from self._denied(place, subject.kind, subject.name, broken)
+
+    def _ask(self, api: Reachable, place: ProjectPlacement) -> Iterator[SimulationFinding]:
+        """Ask the namespace itself which of its pods break the profile."""
+        if (live := api.get(Ref(NAMESPACE, "", place.namespace))) is None:
+            return
+        manifest = profiles.asking(live, str(self.simulation.rules[profiles.RULE]))
+        for name, told in profiles.breaking(api.apply(live.ref, manifest, dry_run=True).warnings):
+            yield from self._denied(place, "Pod", name, Broken(profiles.RULE, told))
+
+    def _denied(
+        self, place: ProjectPlacement, kind: str, name: str, broken: Broken
+    ) -> Iterator[SimulationFinding]:
+        project = place.project
+        if not self.simulation.spares(project.tenant.name, project.name, broken.rule):
+            row = self._finding(place, kind, name, Verdict.DENIED)
             row.rule, row.message = broken.rule, broken.message[:1000]
             yield row
 
@@ -267,12 +287,3 @@ class SimulationRun(Located):
 
     def tell_phase(self, event: Event) -> None:
         """Its set tells when all of them are over."""
-
-
-def _after(place: int, kind: int, token: str, kinds: int) -> JSON:
-    """The page behind one of a namespace and kind."""
-    if token:
-        return {"place": place, "kind": kind, "token": token}
-    if kind + 1 < kinds:
-        return {"place": place, "kind": kind + 1, "token": ""}
-    return {"place": place + 1, "kind": 0, "token": ""}

@@ -23,8 +23,10 @@ CATALOGUE = (
     Starter(
         "baseline",
         "Baseline",
-        "What nobody misses: no Service that leads out of the cluster by a name or opens nodes.",
+        "What nobody misses: no Service that leads out of the cluster by a name or opens nodes, "
+        "no workload that reaches into its node.",
         {
+            "host_access": [],
             "service_types": ["ClusterIP", "LoadBalancer"],
             "image_pull_policies": ["Always", "IfNotPresent"],
         },
@@ -33,8 +35,12 @@ CATALOGUE = (
         "restricted",
         "Restricted",
         "For what faces customers: inside of the cluster alone, images pulled anew and from no "
-        "public hub.",
+        "public hub, the strictest profile of pod security, and resources that are told.",
         {
+            "pod_security": "restricted",
+            "host_access": [],
+            "capabilities": ["NET_BIND_SERVICE"],
+            "container_resources": {"required": ["requests.cpu", "requests.memory"]},
             "service_types": ["ClusterIP"],
             "image_pull_policies": ["Always"],
             "image_registries": {"deny": ["docker.io"]},
@@ -45,8 +51,14 @@ CATALOGUE = (
     Starter(
         "pci-like",
         "PCI-like",
-        "For what handles card data: one registry, internal names, nodes and labels of its own.",
+        "For what handles card data: one registry, internal names, nodes and labels of its own, no "
+        "way into a node.",
         {
+            "pod_security": "restricted",
+            "host_access": [],
+            "capabilities": [],
+            "container_resources": {"required": ["requests.cpu", "limits.memory"]},
+            "workload_metadata": {"required_labels": {"app.kubernetes.io/name": ""}},
             "service_types": ["ClusterIP"],
             "image_pull_policies": ["Always"],
             "image_registries": {"allow": ["registry.example.org/pci"]},
@@ -61,8 +73,11 @@ CATALOGUE = (
     Starter(
         "sandbox",
         "Sandbox",
-        "For trying things out: few projects, nothing that is seen from outside or comes first.",
+        "For trying things out: few projects, small and few replicas, nothing that is seen from "
+        "outside or comes first.",
         {
+            "container_resources": {"max": {"cpu": "1", "memory": "1Gi"}},
+            "replicas": {"max": 3},
             "namespaces": {"count": 3},
             "service_types": ["ClusterIP"],
             "ingress_hosts": ["*.sandbox.example.org"],

@@ -18,12 +18,14 @@ from clusters.kinds import (
     DEPLOYMENT,
     INGRESS,
     JOB,
+    NAMESPACE,
     PERSISTENT_VOLUME_CLAIM,
     POD,
     REPLICA_SET,
     SERVICE,
     STATEFUL_SET,
 )
+from policies.rules import profiles
 from reconcile.values import JSON, Kind, Live, Ref, ref_of
 from tenancy.rules import cel
 from tenancy.rules.admission import ENFORCED
@@ -41,7 +43,7 @@ _KINDS: Sequence[Kind] = (
 _AS_DEPLOYMENT = (POD, REPLICA_SET)
 _TRIED = (CONFIG_MAP, *_KINDS)
 _WORKLOADS = frozenset((kind.api_version, kind.name) for kind in _KINDS[:6])
-_MARK = {"app": "kubenova-simulation"}
+_MARK = {"kubenova.io/simulation": "tried"}
 _FILLED_IN: Mapping[Kind, Sequence[str]] = {
     SERVICE: ("clusterIPs", "healthCheckNodePort"),
     PERSISTENT_VOLUME_CLAIM: ("volumeName",),
@@ -58,12 +60,16 @@ _SAID = re.compile(
 
 @dataclass(frozen=True)
 class Subject:
-    """A live object that is tried: what people know it by, and the copy that is sent."""
+    """A live object that is tried: what people know it by, and the copy that is sent.
+
+    `tried` is the kind of the object itself, whatever it is copied as.
+    """
 
     kind: str
     name: str
     ref: Ref
     manifest: JSON
+    tried: Kind
 
 
 @dataclass(frozen=True)
@@ -75,15 +81,32 @@ class Broken:
 
 
 def replayed(rules: Mapping[str, object]) -> list[Kind]:
-    """Return the kinds whose objects the rules concern, those that own others first."""
-    named = {
-        (f"{group}/v1" if group else "v1", plural)
-        for rule in rules
-        if rule in ENFORCED
-        for group, plurals in ENFORCED[rule].resources
-        for plural in plurals
-    }
-    return [kind for kind in _KINDS if (kind.api_version, kind.plural) in named]
+    """Return the kinds whose objects the rules concern, those that own others first.
+
+    Namespaces are asked themselves which of their pods break a profile.
+    """
+    asked = [NAMESPACE] if profiles.RULE in rules else []
+    return asked + [kind for kind in _KINDS if any(concerns(rule, kind) for rule in rules)]
+
+
+def behind(place: int, kind: int, token: str, kinds: int) -> JSON:
+    """Return where the page begins that comes behind one of a namespace and kind."""
+    if token:
+        return {"place": place, "kind": kind, "token": token}
+    if kind + 1 < kinds:
+        return {"place": place, "kind": kind + 1, "token": ""}
+    return {"place": place + 1, "kind": 0, "token": ""}
+
+
+def concerns(rule: str, kind: Kind) -> bool:
+    """Whether the rule governs objects of a kind; of what is copied as another, by its template."""
+    how = ENFORCED.get(rule)
+    if how is None or (how.everything and kind in _AS_DEPLOYMENT):
+        return False
+    return how.everything or any(
+        kind.api_version == (f"{group}/v1" if group else "v1") and kind.plural in plurals
+        for group, plurals in how.resources
+    )
 
 
 def parameters(rules: Mapping[str, object]) -> list[tuple[Ref, JSON]]:
@@ -137,7 +160,7 @@ def subjects(live: Iterable[Live]) -> Iterator[Subject]:
 
 def _subject(live: Live, kind: str, name: str) -> Subject:
     ref = Ref(_made_as(live.ref.kind), SIMULATION_NAMESPACE, _copied_name(live.ref.name))
-    return Subject(kind[:63], name[:253], ref, copy_of(live, ref))
+    return Subject(kind[:63], name[:253], ref, copy_of(live, ref), live.ref.kind)
 
 
 def _made_as(kind: Kind) -> Kind:
@@ -156,8 +179,7 @@ def copy_of(live: Live, ref: Ref) -> JSON:
     body, kind = copy.deepcopy(live.body), live.ref.kind
     spec: JSON = body.get("spec") or {}
     if kind in _AS_DEPLOYMENT:
-        template = spec.get("template", {}) if kind == REPLICA_SET else {"spec": spec}
-        spec = _deployment(template)
+        spec = _deployment(kind, body["metadata"], spec)
     for name in _FILLED_IN.get(kind, ()):
         spec.pop(name, None)
     if kind == SERVICE:
@@ -180,12 +202,20 @@ def copy_of(live: Live, ref: Ref) -> JSON:
     }
 
 
-def _deployment(template: JSON) -> JSON:
+def _deployment(kind: Kind, meta: JSON, spec: JSON) -> JSON:
+    alone = {"metadata": meta, "spec": spec}
+    template, replicas = (
+        (alone, 0) if kind == POD else (spec.get("template", {}), spec.get("replicas", 1))
+    )
     pod = {key: value for key, value in template.get("spec", {}).items() if key not in _OF_PODS}
+    meta = template.get("metadata") or {}
+    marks = {"labels": {**(meta.get("labels") or {}), **_MARK}}
+    if annotations := meta.get("annotations"):
+        marks["annotations"] = annotations
     return {
-        "replicas": 0,
+        "replicas": replicas,
         "selector": {"matchLabels": _MARK},
-        "template": {"metadata": {"labels": _MARK}, "spec": {**pod, "restartPolicy": "Always"}},
+        "template": {"metadata": marks, "spec": {**pod, "restartPolicy": "Always"}},
     }
 
 

@@ -32,16 +32,11 @@ from tenancy.adapters.objects import (
 )
 from tenancy.adapters.parameters import advice, parameters, proofs
 from tenancy.intents import ProjectIntent, TenantIntent
-from tenancy.rules import keeping
+from tenancy.rules import keeping, profiles
 from tenancy.rules.usage import quota_facts
 
 # Where the admission plugin PodNodeSelector is on, it selects these nodes for pods that do not.
 NODE_SELECTOR = "scheduler.alpha.kubernetes.io/node-selector"
-_POD_SECURITY = {
-    "pod-security.kubernetes.io/enforce": "baseline",
-    "pod-security.kubernetes.io/warn": "restricted",
-    "pod-security.kubernetes.io/audit": "restricted",
-}
 _LIMIT_FIELDS = {
     "default": "default",
     "default_request": "defaultRequest",
@@ -148,7 +143,8 @@ def _data_key(key: str) -> str:
 
 
 def _namespace(intent: ProjectIntent) -> JSON:
-    labels = {**intent.labels, **_POD_SECURITY, **identity(intent), MANAGED_BY: MANAGER}
+    profile = str(intent.restrictions.get("pod_security", profiles.LEAST))
+    labels = {**intent.labels, **profiles.labels(profile), **identity(intent), MANAGED_BY: MANAGER}
     if intent.protected:
         labels[keeping.LABEL] = keeping.PROTECTED
     annotations = {**intent.annotations, **_nodes(intent)}

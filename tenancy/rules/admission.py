@@ -10,49 +10,20 @@ own, which need not be there.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from reconcile.values import JSON, MANAGED_BY, MANAGER, TENANT
 from tenancy.rules import cel
+from tenancy.rules.enforced import PODS, Enforced, Resources
+from tenancy.rules.enforced_objects import OBJECTS
+from tenancy.rules.enforced_workloads import WORKLOADS
 from tenancy.rules.modes import ACTIONS, ADVISORY, CONFIG_MAPS, Mode
 
 _CREATE, _UPDATE = "CREATE", "UPDATE"
-Resources = tuple[tuple[str, tuple[str, ...]], ...]  # (group, plurals)
-
-_PODS: Resources = (
-    ("", ("pods",)),
-    ("apps", ("daemonsets", "deployments", "replicasets", "statefulsets")),
-    ("batch", ("cronjobs", "jobs")),
-)
 _DEBUGGED = ("pods/ephemeralcontainers",)
 IN_PROJECTS: JSON = {
     "matchLabels": {MANAGED_BY: MANAGER},
     "matchExpressions": [{"key": TENANT, "operator": "Exists"}],
 }
-
-
-@dataclass(frozen=True)
-class Enforced:
-    """How a kind is enforced.
-
-    `governed` and `refused` are CEL: the values that it governs in `{spec}` (of a pod) or `{name}`
-    (the object), and those of `variables.now` that it refuses, texts both. `keys` are its keys in
-    the ConfigMap; `noun` and `missing` are how a value and the lack of one are called.
-    """
-
-    keys: tuple[str, ...]
-    resources: Resources
-    governed: str
-    noun: str
-    missing: str = ""
-    refused: str = "variables.now.filter(value, !(value in variables.allowed))"
-    message: str = ""
-    more: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def of_pods(self) -> bool:
-        """Whether it governs what pods are made by."""
-        return self.resources == _PODS
 
 
 _IMAGES = (
@@ -113,7 +84,7 @@ _STORAGE = (
 ENFORCED: Mapping[str, Enforced] = {
     "image_registries": Enforced(
         ("image_registries.allow", "image_registries.deny"),
-        _PODS,
+        PODS,
         _IMAGES,
         "The image",
         refused=_REGISTRIES,
@@ -124,7 +95,7 @@ ENFORCED: Mapping[str, Enforced] = {
     ),
     "image_references": Enforced(
         ("image_references",),
-        _PODS,
+        PODS,
         _IMAGES,
         "The image reference",
         refused="variables.now.filter(image, "
@@ -132,7 +103,7 @@ ENFORCED: Mapping[str, Enforced] = {
     ),
     "image_pull_policies": Enforced(
         ("image_pull_policies",),
-        _PODS,
+        PODS,
         f"{cel.containers('{spec}')}.map(each, each.?imagePullPolicy.orValue('')) + "
         f"{cel.image_volumes('{spec}')}.map(each, each.image.?pullPolicy.orValue(''))",
         "The image pull policy",
@@ -169,27 +140,30 @@ ENFORCED: Mapping[str, Enforced] = {
     ),
     "priority_classes": Enforced(
         ("priority_classes",),
-        _PODS,
+        PODS,
         "[{spec}.?priorityClassName.orValue('')]",
         "The priority class",
         refused=_IN_LIST,
     ),
     "runtime_classes": Enforced(
         ("runtime_classes",),
-        _PODS,
+        PODS,
         "[{spec}.?runtimeClassName.orValue('')]",
         "The runtime class",
         refused=_IN_LIST,
     ),
     "node_selector": Enforced(
         ("node_selector",),
-        _PODS,
+        PODS,
         "{spec}.?nodeSelector.orValue({{}})",
         "nodeSelector",
-        refused="variables.allowed.filter(line, "
-        "!variables.now.exists(key, key + '=' + variables.now[key] == line))",
-        message="'Pods have to select nodes with ' + variables.refused.join(', ') + ' here.'",
+        refused="[variables.allowed.filter(line, "
+        "!variables.now.exists(key, key + '=' + variables.now[key] == line)).join(', ')]"
+        ".filter(lines, lines != '')",
+        told=("Pods have to select nodes with ", " here."),
     ),
+    **WORKLOADS,
+    **OBJECTS,
 }
 
 
@@ -199,13 +173,20 @@ def policies() -> list[JSON]:
 
 
 def _bodies(name: str, how: Enforced) -> list[JSON]:
-    more = _DEBUGGED if how.of_pods else ()
     made, changed = _rules(how.resources, _CREATE), _rules(how.resources, _UPDATE)
-    made += _rules((("", more),), _UPDATE) if more else []
+    made += _rules((("", _DEBUGGED),), _UPDATE) if how.of_pods else []
+    changed += _rules(how.scaled, _UPDATE)
+    if how.everything:
+        # What a new namespace begins with is made before its parameters are.
+        bindings, changed = [binding(name, name, (), "Allow")], []
+    else:
+        bindings = [
+            binding(name, name, made, "Deny"),
+            binding(f"{name}-changes", name, changed, "Allow"),
+        ]
     return [
         _policy(name, how, [*made, *changed]),
-        binding(name, name, made, "Deny"),
-        binding(f"{name}-changes", name, changed, "Allow"),
+        *bindings,
         *(binding(f"{name}-{mode}", name, (), "Allow", mode) for mode in ADVISORY),
     ]
 
@@ -221,7 +202,7 @@ def _policy(name: str, how: Enforced, rules: list[JSON]) -> JSON:
             {
                 "expression": "variables.refused.size() == 0",
                 "message": f"{how.noun} is not allowed here.",
-                "messageExpression": how.message or cel.message(how.noun, how.missing),
+                "messageExpression": _message(how),
                 "reason": "Forbidden",
             }
         ],
@@ -229,23 +210,30 @@ def _policy(name: str, how: Enforced, rules: list[JSON]) -> JSON:
     return document("ValidatingAdmissionPolicy", name, spec)
 
 
+def _message(how: Enforced) -> str:
+    if how.told:
+        before, after = how.told
+        return f"'{before}' + variables.refused[0] + '{after}'"
+    return cel.message(how.noun, how.missing)
+
+
 def _variables(how: Enforced) -> list[JSON]:
     """What the validation is made of, each once: values now and before, and what is allowed."""
     found = " || ".join(cel.restricted(key) for key in how.keys)
     same = f"oldObject != null && variables.now == ({_governed(how, 'oldObject', 'was')})"
     return [
+        cel.variable("allowed", cel.lines(how.keys[0])),
+        *(cel.variable(name, expression) for name, expression in how.more),
         cel.variable("spec", _spec(how, "object")),
         cel.variable("was", f"oldObject == null ? dyn({{}}) : ({_spec(how, 'oldObject')})"),
         cel.variable("now", _governed(how, "object", "spec")),
-        cel.variable("allowed", cel.lines(how.keys[0])),
-        *(cel.variable(name, expression) for name, expression in how.more),
         cel.variable("passes", f"!({found}) || ({same})"),
         cel.variable("refused", f"variables.passes ? [] : {how.refused}"),
     ]
 
 
 def _spec(how: Enforced, name: str) -> str:
-    return cel.pod_spec(name) if how.of_pods else f"dyn({name}).spec"
+    return cel.pod_spec(name) if how.of_pods else f"dyn({name}).?spec.orValue({{}})"
 
 
 def _governed(how: Enforced, name: str, spec: str) -> str:
@@ -256,9 +244,10 @@ def _rules(resources: Resources, operation: str) -> list[JSON]:
     return [
         {
             "apiGroups": [group],
-            "apiVersions": ["v1"],
+            "apiVersions": ["*" if group == "*" else "v1"],
             "operations": [operation],
             "resources": list(plurals),
+            **({"scope": "Namespaced"} if group == "*" else {}),
         }
         for group, plurals in resources
     ]

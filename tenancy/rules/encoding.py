@@ -4,16 +4,17 @@ A list is one entry a line: no entry may hold a line break or be empty (`tenancy
 no two lists look alike. An absent key restricts nothing; an empty text allows nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from ipaddress import ip_network
 
-from reconcile.values import JSON
 from tenancy.rules.images import folded
 
 PARAMETERS = "kubenova-rules"  # the ConfigMap, in each namespace of a project
 CORDONED = "cordoned"
 _TRUE = "true"
-# Kinds that no cluster is told of: KubeNova makes every namespace and rolls out every revision.
-KEPT_HERE = frozenset({"namespaces", "freeze"})
+# Kinds without a policy: KubeNova makes every namespace with its labels, and rolls out every
+# revision.
+KEPT_HERE = frozenset({"namespaces", "pod_security", "freeze"})
 
 
 def encoded(restrictions: Mapping[str, object], *, cordoned: bool = False) -> dict[str, str]:
@@ -22,19 +23,44 @@ def encoded(restrictions: Mapping[str, object], *, cordoned: bool = False) -> di
     for kind, value in sorted(restrictions.items()):
         if kind in KEPT_HERE:
             continue
-        if kind == "node_selector":
-            data[kind] = _lines(f"{key}={text}" for key, text in sorted(_map(value).items()))
-        elif isinstance(value, Mapping):
-            sides = sorted(value.items())
-            data |= {f"{kind}.{side}": _lines(map(folded, texts)) for side, texts in sides}
-        elif isinstance(value, list | tuple):
-            data[kind] = _lines(value)
+        if kind == "node_selector" or not isinstance(value, Mapping):
+            data[kind] = _text(kind, value)
+        else:
+            data |= {
+                f"{kind}.{part}": _text(f"{kind}.{part}", each)
+                for part, each in sorted(value.items())
+            }
     return data
 
 
-def _map(value: object) -> JSON:
-    return dict(value) if isinstance(value, Mapping) else {}
+def _text(key: str, value: object) -> str:
+    """One entry a line; of a map `key=value`, or the key alone where any value will do."""
+    if isinstance(value, Mapping):
+        joined = "=" if key == "node_selector" else ""
+        return _lines(
+            f"{name}={text}" if text else f"{name}{joined}" for name, text in sorted(value.items())
+        )
+    if isinstance(value, list | tuple):
+        return _lines(_LINES.get(key, str)(each) for each in value)
+    return str(value)
 
 
-def _lines(texts: object) -> str:
-    return "\n".join(texts)  # type: ignore[arg-type]
+def _range(text: str) -> str:
+    """A range and, for IPv4, its length, first and last address as numbers."""
+    network = ip_network(text)
+    if network.version == 6:
+        return text
+    first, last = int(network.network_address), int(network.broadcast_address)
+    return f"{text} {network.prefixlen} {first} {last}"
+
+
+_LINES: Mapping[str, Callable[[str], str]] = {
+    "image_registries.allow": folded,
+    "image_registries.deny": folded,
+    "load_balancers.source_ranges": _range,
+    "load_balancers.addresses": _range,
+}
+
+
+def _lines(texts: Iterable[str]) -> str:
+    return "\n".join(texts)

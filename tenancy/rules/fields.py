@@ -101,6 +101,14 @@ TENANT = (
     _rule("priority_classes", "priorityClasses"),
     _rule("runtime_classes", "runtimeClasses"),
     _rule("node_selector", "nodeSelector"),
+    Field("restrictions.pod_security", Means("Namespace, by labels of Pod Security Admission")),
+    *(
+        Field(f"restrictions.{kind}", _policy())
+        for kind in (
+            *("host_access", "capabilities", "container_resources", "workload_metadata"),
+            *("replicas", "load_balancers", "api_kinds"),
+        )
+    ),
     Field(
         "restrictions.namespaces",
         Means("KubeNova itself: nobody else makes its namespaces"),

@@ -1,12 +1,11 @@
 """The kinds of restrictions: what each value looks like, and what is wrong with one. Pure."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import reduce
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reconcile.values import JSON
 from tenancy.rules import freezing, merging, values
+from tenancy.rules.kind import LABELS, RuleKind, choice, list_of, names_of
+from tenancy.rules.kinds_workloads import WORKLOADS
 from tenancy.rules.values import (
     IMAGE_REFERENCES,
     MOST_ENTRIES,
@@ -15,27 +14,6 @@ from tenancy.rules.values import (
     SERVICE_TYPES,
     Problems,
 )
-
-
-@dataclass(frozen=True)
-class RuleKind:
-    """A kind of restriction. `name` is its key below `restrictions`; `example` is a valid value.
-
-    `schema` is JSON Schema (2020-12). `stricter` takes two values without problems and returns what
-    satisfies both, or raises `tenancy.rules.merging.Contradiction`.
-    """
-
-    name: str
-    title: str
-    summary: str
-    schema: JSON
-    example: Any
-    problems: Callable[[object], Problems]
-    stricter: Callable[[Any, Any], Any]
-
-    def merge(self, given: Sequence[Any]) -> Any:
-        """Return the strictest of one or more values without problems. Raises Contradiction."""
-        return reduce(self.stricter, given)
 
 
 def restriction_problems(value: object) -> Problems:
@@ -61,25 +39,6 @@ def merged(given: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _list_of(**items: object) -> JSON:
-    entries: JSON = {"type": "string", **items}
-    return {"type": "array", "items": entries, "maxItems": MOST_ENTRIES, "uniqueItems": True}
-
-
-def _list(name: str, title: str, summary: str, *example: str) -> RuleKind:
-    """A kind whose value is the list of names that are allowed."""
-    schema = _list_of(maxLength=253)
-    return RuleKind(name, title, summary, schema, list(example), values.names, merging.lists)
-
-
-def _choice(name: str, title: str, summary: str, known: Sequence[str], example: str) -> RuleKind:
-    """A kind whose value is some of the words that Kubernetes knows."""
-    schema = _list_of(enum=list(known))
-    problems = values.choices(known)
-    return RuleKind(name, title, summary, schema, [example], problems, merging.lists)
-
-
-_LABELS: JSON = {"type": "object", "additionalProperties": {"type": "string", "maxLength": 63}}
 _ALL = (
     RuleKind(
         "image_registries",
@@ -87,7 +46,7 @@ _ALL = (
         "Where images may come from; an entry covers all below its path. deny wins.",
         {
             "type": "object",
-            "properties": {side: _list_of(maxLength=253) for side in ("allow", "deny")},
+            "properties": {side: list_of(maxLength=253) for side in ("allow", "deny")},
             "minProperties": 1,
             "additionalProperties": False,
         },
@@ -95,28 +54,28 @@ _ALL = (
         values.registries,
         merging.registries,
     ),
-    _choice(
+    choice(
         "image_references",
         "Image references",
         "Whether images may be named by tags, or by digests alone, which never mean another image.",
         IMAGE_REFERENCES,
         "digest",
     ),
-    _choice(
+    choice(
         "image_pull_policies",
         "Image pull policies",
         "Which pull policies containers may have.",
         PULL_POLICIES,
         "Always",
     ),
-    _choice(
+    choice(
         "service_types",
         "Service types",
         "Which types of Services may be made.",
         SERVICE_TYPES,
         "ClusterIP",
     ),
-    _list(
+    names_of(
         "ingress_classes",
         "Ingress classes",
         "Which classes Ingresses may name; each has to name one.",
@@ -126,24 +85,24 @@ _ALL = (
         "ingress_hosts",
         "Ingress host names",
         "Which host names Ingresses may serve, one in each rule; *.example.org covers one label.",
-        _list_of(maxLength=253),
+        list_of(maxLength=253),
         ["*.acme.example.org"],
         values.hosts,
         merging.hosts,
     ),
-    _list(
+    names_of(
         "storage_classes",
         "Storage classes",
         "Which classes claims of storage may name; each has to name one.",
         "standard",
     ),
-    _list(
+    names_of(
         "priority_classes",
         "Priority classes",
         "Which priority classes pods may name; the cluster gives its default one to the others.",
         "batch",
     ),
-    _list(
+    names_of(
         "runtime_classes",
         "Runtime classes",
         "Which runtime classes pods may name; who names none gets the cluster's own runtime.",
@@ -153,7 +112,7 @@ _ALL = (
         "node_selector",
         "Nodes",
         "Labels of the nodes that pods may run on; every pod has to select them.",
-        {**_LABELS, "maxProperties": MOST_ENTRIES},
+        {**LABELS, "maxProperties": MOST_ENTRIES},
         {"pool": "acme"},
         values.node_selector,
         merging.selectors,
@@ -166,8 +125,8 @@ _ALL = (
             "type": "object",
             "properties": {
                 "count": {"type": "integer", "minimum": 1, "maximum": MOST_NAMESPACES},
-                "required_labels": _LABELS,
-                "forbidden_labels": _list_of(maxLength=317),
+                "required_labels": LABELS,
+                "forbidden_labels": list_of(maxLength=317),
             },
             "minProperties": 1,
             "additionalProperties": False,
@@ -186,4 +145,4 @@ _ALL = (
         freezing.together,
     ),
 )
-KINDS: Mapping[str, RuleKind] = {kind.name: kind for kind in _ALL}
+KINDS: Mapping[str, RuleKind] = {kind.name: kind for kind in (*_ALL, *WORKLOADS)}

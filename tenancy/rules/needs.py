@@ -16,7 +16,13 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "deletion_protection": (_POLICIES, _RULES),
 }
 # Kinds of restrictions whose policies came later than those of the first ones.
-KINDS: Mapping[str, str] = {"image_references": _MODES}
+KINDS: Mapping[str, str] = dict.fromkeys(
+    (
+        *("image_references", "host_access", "capabilities", "container_resources"),
+        *("workload_metadata", "replicas", "load_balancers", "api_kinds"),
+    ),
+    _MODES,
+)
 # What is imposed on it needs, by its mode.
 IMPOSED: Mapping[str, tuple[str, ...]] = {
     Mode.ENFORCE: (_POLICIES, _RULES),

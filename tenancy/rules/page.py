@@ -4,7 +4,8 @@ import json
 from collections.abc import Iterator, Sequence
 
 from tenancy.rules.fields import PROJECT, TENANT, Field, Means
-from tenancy.rules.kinds import KINDS, RuleKind
+from tenancy.rules.kind import RuleKind
+from tenancy.rules.kinds import KINDS
 
 _HEAD = """# What enforces each field
 
@@ -23,7 +24,8 @@ all allow, of what is denied what any denies, the smaller number.
 
 On the cluster they stand in the ConfigMap `kubenova-rules` of each namespace, one entry a line, and
 the policy `kubenova-<kind>` reads them there. Without that ConfigMap nothing can be made. What
-breaks a rule already can be deleted, labelled and scaled, and cannot be made worse.
+breaks a rule already can be deleted, labelled and scaled (into what `replicas` allows), and cannot
+be made worse. What is of the namespace itself, `namespaces` and `pod_security`, is no parameter.
 
 The rules of policy sets are of the same kinds. What they enforce is merged with the tenant's own,
 what they warn of or audit stands in `kubenova-rules-warn` and `kubenova-rules-audit` (capability

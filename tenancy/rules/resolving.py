@@ -12,6 +12,8 @@ from tenancy.rules.kinds import KINDS
 from tenancy.rules.merging import Contradiction
 
 Rules = Mapping[str, Any]
+# Parts of values that say what is allowed.
+_ALLOWING = ("addresses", "allow", "classes", "source_ranges")
 
 
 @dataclass(frozen=True)
@@ -106,4 +108,6 @@ def _agree(kind: str, one: Origin, other: Origin) -> bool:
 
 
 def _allows_nothing(value: Any) -> bool:
-    return value == [] or (isinstance(value, Mapping) and value.get("allow") == [])
+    return value == [] or (
+        isinstance(value, Mapping) and any(value.get(part) == [] for part in _ALLOWING)
+    )

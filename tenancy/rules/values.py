@@ -32,18 +32,18 @@ _NAMESPACES = ("count", "forbidden_labels", "required_labels")
 
 def names(value: object) -> Problems:
     """Names of objects of a cluster."""
-    return _texts(value, _NAME, "names")
+    return texts(value, _NAME, "names")
 
 
 def hosts(value: object) -> Problems:
     """Host names; `*.` in front stands for one label."""
-    return _texts(value, _HOST, "host names, such as shop.example.org or *.example.org")
+    return texts(value, _HOST, "host names, such as shop.example.org or *.example.org")
 
 
 def choices(known: Sequence[str]) -> Callable[[object], Problems]:
     """Some of the words that Kubernetes knows."""
-    pattern = re.compile("|".join(known))
-    return lambda value: _texts(value, pattern, f"values {', '.join(known)}")
+    pattern = re.compile("|".join(map(re.escape, known)))
+    return lambda value: texts(value, pattern, f"values {', '.join(known)}")
 
 
 def registries(value: object) -> Problems:
@@ -51,15 +51,15 @@ def registries(value: object) -> Problems:
     if not isinstance(value, Mapping) or not value or set(value) - {"allow", "deny"}:
         yield "", 'Use {"allow": ["registry.example.org/team"]} or {"deny": ["docker.io"]}.'
         return
-    for side, texts in value.items():
-        found = list(_texts(texts, _REGISTRY, "registries, such as registry.example.org/team"))
-        for path, text in found or _hostless(texts):
+    for side, listed in value.items():
+        found = list(texts(listed, _REGISTRY, "registries, such as registry.example.org/team"))
+        for path, text in found or _hostless(listed):
             yield f"{side}/{path}" if path else side, text
 
 
-def _hostless(texts: Sequence[str]) -> Problems:
+def _hostless(listed: Sequence[str]) -> Problems:
     """`team` would be taken for docker.io/team by one reader and for a host by another."""
-    for index, text in enumerate(texts):
+    for index, text in enumerate(listed):
         host = text.split("/")[0]
         if not ("." in host or ":" in host or host == "localhost"):
             yield str(index), f"Name the host as well, as in docker.io/{text}."
@@ -83,29 +83,31 @@ def namespaces(value: object) -> Problems:
     count = value.get("count", 1)
     if isinstance(count, bool) or not isinstance(count, int) or not 0 < count <= MOST_NAMESPACES:
         yield "count", f"This is a whole number from 1 to {MOST_NAMESPACES}."
-    yield from _required(value.get("required_labels", {}))
-    yield from _label_keys("forbidden_labels", value.get("forbidden_labels", []))
-    yield from _contradictions(value)
+    yield from marks(value, "labels")
 
 
-def _required(required: object) -> Problems:
-    if not isinstance(required, Mapping):
-        yield "required_labels", 'This is a map such as {"team": ""}; "" takes any value.'
-        return
-    yield from _label_keys("required_labels", list(required))
-    for key, text in required.items():
-        if fault := label_value_fault(text):
-            yield f"required_labels/{key}", f"Its value {fault}."
-
-
-def _contradictions(value: Mapping[str, object]) -> Problems:
-    required, forbidden = value.get("required_labels"), value.get("forbidden_labels")
+def marks(value: Mapping[str, object], sort: str, *, of_platforms: bool = False) -> Problems:
+    """Labels or annotations that there must be, or must not be; those `of_platforms` too or not."""
+    required, forbidden = value.get(f"required_{sort}", {}), value.get(f"forbidden_{sort}", [])
+    yield from _required(f"required_{sort}", required, of_platforms)
+    yield from _label_keys(f"forbidden_{sort}", forbidden, of_platforms)
     if isinstance(required, Mapping) and isinstance(forbidden, list):
         for key in sorted(str(key) for key in required if key in forbidden):
-            yield f"forbidden_labels/{key}", "This is required as well."
+            yield f"forbidden_{sort}/{key}", "This is required as well."
 
 
-def _texts(value: object, pattern: re.Pattern[str], what: str) -> Problems:
+def _required(side: str, required: object, of_platforms: bool) -> Problems:
+    if not isinstance(required, Mapping):
+        yield side, 'This is a map such as {"team": ""}; "" takes any value.'
+        return
+    yield from _label_keys(side, list(required), of_platforms)
+    for key, text in required.items():
+        if fault := label_value_fault(text):
+            yield f"{side}/{key}", f"Its value {fault}."
+
+
+def texts(value: object, pattern: re.Pattern[str], what: str) -> Problems:
+    """A list without repetitions, of texts that the pattern matches."""
     if not isinstance(value, Sequence) or isinstance(value, str) or len(value) > MOST_ENTRIES:
         yield "", f"This is a list of at most {MOST_ENTRIES} {what}."
         return
@@ -116,12 +118,12 @@ def _texts(value: object, pattern: re.Pattern[str], what: str) -> Problems:
             yield str(index), "This is listed twice."
 
 
-def _label_keys(side: str, keys: object) -> Problems:
+def _label_keys(side: str, keys: object, of_platforms: bool) -> Problems:
     if not isinstance(keys, list) or len(keys) > MOST_ENTRIES:
-        yield side, f"This is a list of at most {MOST_ENTRIES} labels."
+        yield side, f"This is a list of at most {MOST_ENTRIES} keys."
         return
     for key in keys:
         if fault := label_key_fault(key):
             yield f"{side}/{key}", f"This {fault}."
-        elif reserved(key):
+        elif reserved(key) and not of_platforms:
             yield f"{side}/{key}", "This uses a reserved prefix."

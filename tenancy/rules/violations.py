@@ -4,7 +4,7 @@ A violation is a manifest that the API server finds valid but for the rule. Only
 KubeNova may make in a namespace of a project: what is tried there is tried in its own name.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -16,10 +16,9 @@ from tenancy.rules.encoding import encoded
 from tenancy.rules.guards import CORDON, cordoned_message
 from tenancy.rules.images import permitted
 from tenancy.rules.merging import serves
+from tenancy.rules.trying import MARK, PULLED, Made, service, unlisted, workload
 from tenancy.rules.values import IMAGE_REFERENCES, PULL_POLICIES, SERVICE_TYPES
-
-_MARK = {"app": "kubenova-proof"}
-_PULLED = "kubenova-proof.invalid/proof"
+from tenancy.rules.violations_workloads import MADE
 
 
 @dataclass(frozen=True)
@@ -59,21 +58,13 @@ def cordon_violation() -> Violation:
     return Violation(CORDON, manifest, cordoned_message())
 
 
-Made = tuple[str, JSON]  # the value that is refused, and the manifest that has it
-
-
 def _message(kind: str, value: object, refused: str) -> str:
     how = ENFORCED[kind]
-    if how.message:
-        return f"Pods have to select nodes with {refused} here."
+    if how.told:
+        before, after = how.told
+        return f"{before}{refused}{after}"
     allowed = encoded({kind: value}).get(how.keys[0], "")
     return cel.told(how.noun, refused, [line for line in allowed.split("\n") if line], how.missing)
-
-
-def _unlisted(listed: Sequence[str], among: Sequence[str] = ()) -> str:
-    """A name that a list lacks; of `among`, where only those are names at all; else empty."""
-    names: Iterator[str] = iter(among) if among else (f"kubenova-proof-{n}" for n in count())
-    return next((name for name in names if name not in listed), "")
 
 
 def _image(value: Mapping[str, Sequence[str]]) -> Made | None:
@@ -83,34 +74,32 @@ def _image(value: Mapping[str, Sequence[str]]) -> Made | None:
     else:
         tried = (f"kubenova-proof-{number}.invalid/proof" for number in count())
         image = next(each for each in tried if not permitted(each, list(allow), deny))
-    return (image, _workload(image=image)) if image else None
+    return (image, workload(image=image)) if image else None
 
 
 def _reference(value: Sequence[str]) -> Made | None:
-    if not (sort := _unlisted(value, IMAGE_REFERENCES)):
+    if not (sort := unlisted(value, IMAGE_REFERENCES)):
         return None
-    image = f"{_PULLED}@sha256:{'0' * 64}" if sort == "digest" else _PULLED
-    return image, _workload(image=image)
+    image = f"{PULLED}@sha256:{'0' * 64}" if sort == "digest" else PULLED
+    return image, workload(image=image)
 
 
 def _pull_policy(value: Sequence[str]) -> Made | None:
-    policy = _unlisted(value, PULL_POLICIES)
-    return (policy, _workload(pull_policy=policy)) if policy else None
+    policy = unlisted(value, PULL_POLICIES)
+    return (policy, workload(pull_policy=policy)) if policy else None
 
 
 def _service(value: Sequence[str]) -> Made | None:
-    # The shortest manifest of a Service has ports; one without any needs a name elsewhere.
-    sort = _unlisted(value, SERVICE_TYPES)
+    sort = unlisted(value, SERVICE_TYPES)
     if not sort:
         return None
-    spec: JSON = {"type": sort, "selector": _MARK, "ports": [{"port": 80}]}
     if sort == "ExternalName":
-        spec = {"type": sort, "externalName": "kubenova-proof.invalid"}
-    return sort, {"apiVersion": "v1", "kind": "Service", "spec": spec}
+        return sort, service(type=sort, externalName="kubenova-proof.invalid")
+    return sort, service(type=sort, selector=MARK, ports=[{"port": 80}])
 
 
 def _ingress_class(value: Sequence[str]) -> Made:
-    name = _unlisted(value)
+    name = unlisted(value)
     return name, _ingress(name=name)
 
 
@@ -121,50 +110,28 @@ def _ingress_host(value: Sequence[str]) -> Made:
 
 
 def _storage_class(value: Sequence[str]) -> Made:
-    name = _unlisted(value)
+    name = unlisted(value)
     spec = {
         "storageClassName": name,
         "accessModes": ["ReadWriteOnce"],
         "resources": {"requests": {"storage": "1Mi"}},
     }
-    return name, _workload("StatefulSet", claims=[{"metadata": {"name": "proof"}, "spec": spec}])
+    return name, workload("StatefulSet", claims=[{"metadata": {"name": "proof"}, "spec": spec}])
 
 
 def _priority_class(value: Sequence[str]) -> Made:
-    name = _unlisted(value)
-    return name, _workload(pod={"priorityClassName": name})
+    name = unlisted(value)
+    return name, workload(pod={"priorityClassName": name})
 
 
 def _runtime_class(value: Sequence[str]) -> Made:
-    name = _unlisted(value)
-    return name, _workload(pod={"runtimeClassName": name})
+    name = unlisted(value)
+    return name, workload(pod={"runtimeClassName": name})
 
 
 def _nodes(value: Mapping[str, str]) -> Made | None:
     lines = ", ".join(f"{key}={text}" for key, text in sorted(value.items()))
-    return (lines, _workload()) if lines else None
-
-
-def _workload(
-    kind: str = "Deployment",
-    *,
-    image: str = _PULLED,
-    pull_policy: str = "",
-    pod: JSON | None = None,
-    claims: Sequence[JSON] = (),
-) -> JSON:
-    container: JSON = {"name": "proof", "image": image}
-    if pull_policy:
-        container["imagePullPolicy"] = pull_policy
-    template: JSON = {"containers": [container], **(pod or {})}
-    spec: JSON = {
-        "replicas": 0,
-        "selector": {"matchLabels": _MARK},
-        "template": {"metadata": {"labels": _MARK}, "spec": template},
-    }
-    if claims:
-        spec |= {"serviceName": "proof", "volumeClaimTemplates": list(claims)}
-    return {"apiVersion": "apps/v1", "kind": kind, "spec": spec}
+    return (lines, workload()) if lines else None
 
 
 def _ingress(*, host: str = "proof.kubenova.invalid", name: str = "") -> JSON:
@@ -187,4 +154,5 @@ _MADE: Mapping[str, Callable[[Any], Made | None]] = {
     "priority_classes": _priority_class,
     "runtime_classes": _runtime_class,
     "node_selector": _nodes,
+    **MADE,
 }

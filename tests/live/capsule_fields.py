@@ -6,7 +6,7 @@ On Capsule a project's namespace holds all that it holds natively; this is what 
 from collections.abc import Mapping
 
 from sandbox.api import JsonObject
-from tests.live.fields import Place, Read, Shown, rule
+from tests.live.fields import TABLE, Place, Read, Shown
 from tests.live.platforms import GROUP
 
 CAPSULE = "tenancy.capsule"
@@ -115,6 +115,12 @@ _BELOW = "([/:@].*)?"
 _HUB = r"docker\.io/.*|[^/]+|[^/.:]+/.*"
 
 
+_BESIDE = (
+    *("image_references", "pod_security", "host_access", "capabilities", "container_resources"),
+    *("workload_metadata", "replicas", "load_balancers", "api_kinds"),
+)
+
+
 def _listed(first: object, then: object, *path: str) -> Shown:
     return Shown(spec(*path), first, then)
 
@@ -160,10 +166,6 @@ COLUMN: Mapping[str, Shown] = {
         [rf"allow ^(registry\.example\.org/team{_BELOW})$", f"deny ^({_HUB})$"],
         [],
     ),
-    # Capsule has no word for it: the policy beside it has.
-    "tenant.restrictions.image_references": Shown(
-        rule("image_references"), "digest", "digest\ntag"
-    ),
     "tenant.restrictions.image_pull_policies": Shown(
         pull_policies, ["Always"], ["Always", "IfNotPresent"]
     ),
@@ -188,4 +190,6 @@ COLUMN: Mapping[str, Shown] = {
     "tenant.restrictions.node_selector": _listed(
         {"pool": "acme"}, {"pool": "batch", "arch": "arm64"}, "nodeSelector"
     ),
+    # Capsule has no word for these: the native objects beside it have.
+    **{each.name: each.native for each in TABLE if each.path[-1] in _BESIDE},
 }

@@ -246,6 +246,43 @@ TABLE = (
         {"pool": "batch", "arch": "arm64"},
         Shown(rule("node_selector"), "pool=acme", "arch=arm64\npool=batch"),
     ),
+    _restriction(
+        "pod_security",
+        "restricted",
+        "baseline",
+        Shown(label("pod-security.kubernetes.io/enforce"), "restricted", "baseline", "baseline"),
+    ),
+    _listed("host_access", "hostPorts", "hostPath"),
+    _listed("capabilities", "CHOWN", "KILL"),
+    _restriction(
+        "container_resources",
+        {"max": {"memory": "4Gi"}},
+        {"max": {"memory": "2Gi"}, "required": ["requests.cpu"]},
+        Shown(rule("container_resources.max"), "memory=4Gi", "memory=2Gi"),
+    ),
+    _restriction(
+        "workload_metadata",
+        {"required_labels": {"team": ""}},
+        {"required_labels": {"team": "blue"}},
+        Shown(rule("workload_metadata.required_labels"), "team", "team=blue"),
+    ),
+    _restriction("replicas", {"max": 20}, {"max": 30}, Shown(rule("replicas.max"), "20", "30")),
+    _restriction(
+        "load_balancers",
+        {"source_ranges": ["10.0.0.0/24"]},
+        {"source_ranges": ["2001:db8::/32"]},
+        Shown(
+            rule("load_balancers.source_ranges"),
+            "10.0.0.0/24 24 167772160 167772415",
+            "2001:db8::/32",
+        ),
+    ),
+    _restriction(
+        "api_kinds",
+        {"deny": ["secrets"]},
+        {"deny": ["*.cert-manager.io"]},
+        Shown(rule("api_kinds.deny"), "secrets", "*.cert-manager.io"),
+    ),
     _of_project("labels", {"team": "blue"}, {"team": "red"}, Shown(label("team"), "blue", "red")),
     _of_project(
         "annotations",

@@ -28,6 +28,7 @@ from tests.live.ruled import (
     until,
     workload,
 )
+from tests.live.workload_cases import WORKLOAD_CASES
 
 __all__ = ["home", "keys"]
 
@@ -166,6 +167,7 @@ CASES = [
             ("pods", pod(nodeSelector={"pool": "other", "zone": ""}), "with pool=acme here."),
         ],
     ),
+    *WORKLOAD_CASES,
 ]
 
 
@@ -301,8 +303,11 @@ def test_a_tenant_s_restrictions_are_proven_in_each_of_its_namespaces(admin_api,
     settle_until(lambda: phase(project) == "Deployed", 40)
     placement = project.placements.get()
     proved = placement.facts["proved"]
-    path = place(project.namespace, "pods")
-    assert "kubenova-" in refusal(lambda: admin_api.create(path, pod(), dryRun="All"))
+    path, services = place(project.namespace, "pods"), place(project.namespace, "services")
+    said = refusal(lambda: admin_api.create(path, pod(), dryRun="All"))
+    assert 'violates PodSecurity "restricted' in said
+    said = refusal(lambda: admin_api.create(services, service("NodePort"), dryRun="All"))
+    assert "kubenova-service-types" in said
 
     tenant.refresh_from_db()
     tenant.restrictions = {}

@@ -59,15 +59,21 @@ def refused(api: AdminApi, namespace: str, plural: str, body: dict) -> str:
     return refusal(lambda: api.create(path, named(body, "again"), dryRun="All"))
 
 
-def test_it_lists_exactly_what_enforcing_then_refuses(admin_api, admin_kubeconfig):
-    registered(admin_kubeconfig)
+def made(api: AdminApi) -> Project:
+    """A project of a tenant `simulated`, in which pods can be made."""
     tenant = Tenant(name="simulated", placement={"clusters": ["real"]})
     tenant.declare(by="olga")
     project = Project(tenant=tenant, name="shop")
     project.declare(by="olga")
     settle_until_deployed(project)
-    where, objects = project.namespace, living()
-    admin_api.wait(place(where, "serviceaccounts", "default"), bool)
+    api.wait(place(project.namespace, "serviceaccounts", "default"), bool)
+    return project
+
+
+def test_it_lists_exactly_what_enforcing_then_refuses(admin_api, admin_kubeconfig):
+    registered(admin_kubeconfig)
+    project = made(admin_api)
+    tenant, where, objects = project.tenant, project.namespace, living()
     for plural, body in objects.values():
         admin_api.create(place(where, plural), body)
 
@@ -94,4 +100,32 @@ def test_it_lists_exactly_what_enforcing_then_refuses(admin_api, admin_kubeconfi
 
     strict.request_deletion(by="olga")
     tenant.request_deletion(by="olga")
+    settle_until(lambda: not Tenant.objects.exists())
+
+
+def test_it_asks_namespaces_for_profiles_and_tells_copies_from_what_they_stand_for(
+    admin_api, admin_kubeconfig
+):
+    registered(admin_kubeconfig)
+    project = made(admin_api)
+    for plural, body in (("pods", pod()), ("deployments", workload(0))):
+        admin_api.create(place(project.namespace, plural), body)
+    rules = {"pod_security": "restricted", "replicas": {"min": 1}}
+    strict = PolicySet(name="profiled", rules=rules)
+    strict.declare(by="olga")
+    bound = Attachment(policy_set=strict, name="hard", mode="audit", tenants=["simulated"])
+    bound.declare(by="olga")
+    row = Simulation.begin(strict, bound.attached, "olga")
+    settle_until(lambda: not row.runs.filter(finished_at=None).exists())
+    found = list(row.findings.order_by("kind").values_list("kind", "name", "rule", "message"))
+    assert [each[:3] for each in found] == [
+        ("Deployment", "web", "replicas"),
+        ("Pod", "web", "pod_security"),
+    ]
+    assert "runAsNonRoot != true" in found[1][3]
+    labels = admin_api.get(f"/api/v1/namespaces/{project.namespace}")["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "baseline"
+
+    strict.request_deletion(by="olga")
+    project.tenant.request_deletion(by="olga")
     settle_until(lambda: not Tenant.objects.exists())

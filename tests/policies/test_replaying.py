@@ -3,9 +3,27 @@
 import pytest
 
 from clusters.intents import SIMULATION_NAMESPACE
-from clusters.kinds import DEPLOYMENT, JOB, PERSISTENT_VOLUME_CLAIM, POD, REPLICA_SET, SERVICE
-from policies.rules.replaying import Broken, broken_in, holds, parameters, replayed, subjects
+from clusters.kinds import (
+    DEPLOYMENT,
+    JOB,
+    NAMESPACE,
+    PERSISTENT_VOLUME_CLAIM,
+    POD,
+    REPLICA_SET,
+    SERVICE,
+)
+from policies.rules import profiles
+from policies.rules.replaying import (
+    Broken,
+    broken_in,
+    concerns,
+    holds,
+    parameters,
+    replayed,
+    subjects,
+)
 from reconcile.values import JSON, Kind, Live, Ref
+from tenancy.rules.profiles import ENFORCE
 from tests.policies.simulated import HUB, containers, owned
 
 START = "Validation failed for ValidatingAdmissionPolicy"
@@ -27,6 +45,22 @@ def test_only_kinds_are_read_that_the_rules_concern():
     assert replayed({"service_types": ["ClusterIP"]}) == [SERVICE]
     assert DEPLOYMENT in replayed(HUB) and SERVICE not in replayed(HUB)
     assert replayed({"namespaces": {"count": 1}}) == []
+
+
+def test_a_namespace_is_asked_for_a_profile_and_names_the_pods_that_break_it():
+    assert replayed({"pod_security": "restricted"}) == [NAMESPACE]
+    labels = {"team": "blue", ENFORCE: "baseline"}
+    body = {"metadata": {"name": "acme--shop", "labels": labels, "annotations": {"a": "b"}}}
+    found = profiles.asking(Live(Ref(NAMESPACE, "", "acme--shop"), body), "restricted")
+    assert found["metadata"]["labels"] == {"team": "blue", ENFORCE: "restricted"}
+    assert found["metadata"]["annotations"] == {"a": "b"}
+    head = 'existing pods in namespace "a" violate the new PodSecurity enforce level "x:latest"'
+    told = [head, "web-1 (and 2 other pods): seccompProfile", "job-2: runAsNonRoot != true"]
+    assert list(profiles.breaking(told)) == [
+        ("web-1", "seccompProfile (and 2 other pods)"),
+        ("job-2", "runAsNonRoot != true"),
+    ]
+    assert list(profiles.breaking(told[1:])) == [], "somebody else's warnings"
 
 
 def test_the_rules_warn_and_nothing_refuses():
@@ -94,6 +128,21 @@ def test_what_kubenova_may_not_make_is_tried_as_a_deployment(given):
     assert subject.kind == given.ref.kind.name and subject.ref.kind == DEPLOYMENT
     pod = subject.manifest["spec"]["template"]["spec"]
     assert pod == {**containers("nginx"), "restartPolicy": "Always"}
+
+
+def test_a_pod_that_is_tried_as_a_deployment_keeps_its_labels_and_annotations():
+    (copy,) = copied(live(POD, containers("nginx"), labels={"app": "web"}, annotations={"a": "b"}))
+    meta = copy["spec"]["template"]["metadata"]
+    assert meta["annotations"] == {"a": "b"}
+    assert meta["labels"] == {"app": "web", **copy["spec"]["selector"]["matchLabels"]}
+
+
+def test_rules_that_do_not_concern_an_object_are_not_those_of_its_copy():
+    assert concerns("replicas", REPLICA_SET) and not concerns("replicas", POD)
+    assert concerns("api_kinds", SERVICE) and not concerns("api_kinds", POD)
+    assert concerns("host_access", POD) and not concerns("pod_security", POD)
+    (copy,) = copied(live(REPLICA_SET, {"replicas": 4, "template": {"spec": containers("nginx")}}))
+    assert copy["spec"]["replicas"] == 4
 
 
 @pytest.mark.parametrize(

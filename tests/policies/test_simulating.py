@@ -84,6 +84,23 @@ def test_it_lists_what_would_be_refused_and_writes_nothing_but_its_parameters(fl
     assert not Work.objects.filter(kind="policies.simulationrun").exists()
 
 
+def test_the_namespaces_tell_which_pods_break_a_profile(fleet, shop):
+    put(fleet, POD, "bad", containers("nginx"))
+    context = {
+        **{"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        **{"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+    }
+    strict = {"containers": [{"name": "main", "image": "nginx", "securityContext": context}]}
+    put(fleet, POD, "good", strict)
+    fleet["prod-a"].writes.clear()
+    row = begin(make_set(pod_security="restricted"))
+    rest()
+    assert found(row) == [("denied", "Pod", "bad", "pod_security")]
+    assert "runAsNonRoot != true" in row.findings.get().message
+    assert (state(row), row.objects_tried) == ("done", 1)
+    assert {ref.namespace for _, ref in fleet["prod-a"].writes} == {SIMULATION_NAMESPACE}
+
+
 def test_its_set_tells_when_it_began_and_how_it_ended(fleet, shop):
     deployment(fleet, "bad", "nginx")
     strict = make_set(**HUB)

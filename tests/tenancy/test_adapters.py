@@ -167,6 +167,12 @@ def test_the_namespace_enforces_pod_security():
     assert labels.items() >= IDENTITY.items()
 
 
+def test_the_namespace_enforces_the_profile_of_its_restrictions():
+    bound = replace(SHOP, restrictions={"pod_security": "restricted"})
+    labels = rendered(bound, NAMESPACE)["acme--shop"]["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
 def test_the_namespace_carries_annotations_and_none_where_there_are_none():
     annotated = replace(SHOP, annotations={"example.org/contact": "blue team"})
     (meta,) = (body["metadata"] for body in rendered(annotated, NAMESPACE).values())

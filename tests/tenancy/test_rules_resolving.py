@@ -5,13 +5,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenancy.rules.kinds import KINDS, merged, restriction_problems
+from tenancy.rules.limits import COMPUTE
 from tenancy.rules.resolving import Conflict, Origin, Source, resolve, strictest
 from tenancy.rules.values import IMAGE_REFERENCES, PULL_POLICIES, SERVICE_TYPES
+from tenancy.rules.values_workloads import HOST_ACCESS, POD_SECURITY, SETTINGS
+
+
+def some(**parts: st.SearchStrategy[object]) -> st.SearchStrategy[dict[str, object]]:
+    """Values of one or more of the parts."""
+    return st.fixed_dictionaries({}, optional=parts).filter(bool)
+
 
 NAMES = st.sampled_from(["fast", "slow", "standard"])
 WINDOWS = [
     {"from": f"{day} 16:00", "until": "mon 07:00", "reason": "x y"} for day in ("fri", "sat")
 ]
+NAMED = st.lists(NAMES, unique=True)
+RANGES = st.lists(
+    st.sampled_from(["0.0.0.0/0", "10.0.0.0/8", "10.1.0.0/16", "2001:db8::/32", "::/0"]),
+    unique=True,
+)
 VALUES = {
     "service_types": st.lists(st.sampled_from(SERVICE_TYPES), unique=True),
     "image_pull_policies": st.lists(st.sampled_from(PULL_POLICIES), unique=True),
@@ -30,6 +43,19 @@ VALUES = {
     ),
     "namespaces": st.fixed_dictionaries({"count": st.integers(1, 9)}),
     "freeze": st.lists(st.sampled_from(WINDOWS), unique_by=str, min_size=1),
+    "pod_security": st.sampled_from(POD_SECURITY),
+    "host_access": st.lists(st.sampled_from(HOST_ACCESS), unique=True),
+    "container_resources": some(
+        required=st.lists(st.sampled_from(SETTINGS), unique=True),
+        max=st.dictionaries(st.sampled_from(COMPUTE), st.sampled_from(["1", "1500m", "2Gi"])),
+    ),
+    "workload_metadata": some(
+        required_labels=st.dictionaries(NAMES, st.sampled_from(["", "a"])),
+        forbidden_annotations=st.lists(NAMES, unique=True),
+    ),
+    "replicas": some(min=st.integers(1, 4), max=st.integers(4, 9)),
+    "load_balancers": some(source_ranges=RANGES, addresses=RANGES, classes=NAMED),
+    "api_kinds": st.fixed_dictionaries({"deny": NAMED}),
 }
 RULES = st.fixed_dictionaries({}, optional=VALUES)
 SOURCES = st.lists(RULES, max_size=4).map(
@@ -113,6 +139,11 @@ def test_a_contradiction_keeps_the_first_and_names_both():
             {"image_registries": {"allow": ["a.io"]}},
             {"image_registries": {"allow": ["b.io"]}},
             id="registries",
+        ),
+        pytest.param(
+            {"load_balancers": {"addresses": ["10.0.0.0/8"]}},
+            {"load_balancers": {"addresses": ["8.0.0.0/8"]}},
+            id="ranges",
         ),
     ],
 )

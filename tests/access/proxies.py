@@ -12,6 +12,7 @@ import pytest
 from django.db import DatabaseError
 
 from access.intents import Verbs
+from access.models import AuditRecord
 from access.proxy.certificates import authority
 from access.proxy.directory import Directory
 from access.proxy.snapshot import Open, Snapshot
@@ -203,6 +204,7 @@ def front(
             yield Front(proxy.port, cluster, grants)
         finally:
             proxy.stop()
+            AuditRecord.objects.all().delete()  # no transaction takes back what it has recorded
 
 
 def eventually(reached: Callable[[], bool], seconds: float = 30.0) -> float:

@@ -63,7 +63,8 @@ def test_a_field_that_is_not_set_needs_nothing():
 
 @pytest.mark.parametrize("field", NEEDS)
 def test_every_field_of_the_table_is_one_of_a_tenant_and_needs_what_it_says(field):
-    tenant = Tenant(**{field: True})
+    value = {"service_types": ["ClusterIP"]} if field == "restrictions" else True
+    tenant = Tenant(**{field: value})
     assert needs(tenant) == [Need(each, field) for each in NEEDS[field]]
 
 

@@ -20,7 +20,7 @@ POSTGRES_TESTS = $(wildcard $(addprefix tests/,reconcile/test_*.py vault/test_[!
 BROWSER_TESTS := $(wildcard tests/browser/test_*.py)
 CHROMIUM := $(wildcard /usr/bin/chromium)
 # What runs on processes and a browser gets another chance or two, and tells of it; what hangs does not.
-AGAIN := --reruns 2 --rerun-except Timeout
+AGAIN := --reruns 2 --rerun-except '^Failed: Timeout'
 # Two clusters' controllers are waited for at a time; a module keeps to one worker and its clusters.
 LIVE := -n 2 --dist loadfile -m live
 BROWSER := -n 2 --dist loadfile -m browser

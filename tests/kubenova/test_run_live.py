@@ -5,6 +5,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections import defaultdict
 from pathlib import Path
@@ -46,6 +47,10 @@ class Run:
             if "Ctrl-C ends everything" in line:
                 break
         assert self.process.poll() is None, "".join(self.said)
+        # Whoever writes into a pipe that nobody reads stands still when it is full.
+        self.rest = []
+        self.reader = threading.Thread(target=self.rest.extend, args=(self.process.stdout,))
+        self.reader.start()
         self.everyone = family(self.process.pid)
 
     def get(self, path):
@@ -56,7 +61,8 @@ class Run:
     def ended(self):
         """The exit status and the last that it said."""
         status = self.process.wait(90)
-        return status, self.process.stdout.read()
+        self.reader.join(10)
+        return status, "".join(self.rest)
 
 
 @pytest.fixture
@@ -77,6 +83,7 @@ def start(state):
     for run in runs:
         run.process.kill()
         run.process.wait()
+        run.reader.join(10)
         run.process.stdout.close()
         eventually(lambda run=run: not alive(run.everyone))
 

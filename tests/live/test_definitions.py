@@ -36,6 +36,8 @@ def definitions(admin_api: AdminApi) -> Iterator[str]:
     meta = {"name": DEFINITIONS_NAMESPACE}
     space = f"/api/v1/namespaces/{DEFINITIONS_NAMESPACE}"
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": meta}
+    # A test before may have deleted it: it takes in nothing until it is gone.
+    admin_api.wait(space, lambda found: not found or "deletionTimestamp" not in found["metadata"])
     admin_api.apply(space, body, "helm", force=True)
     try:
         yield f"/apis/{GROUP}/v1beta1/namespaces/{DEFINITIONS_NAMESPACE}/componentdefinitions"

@@ -98,6 +98,8 @@ LOGGERS: dict[str, dict[str, Any]] = {
     "django.request": {"level": "CRITICAL"},
     "django.security.DisallowedHost": {"level": "CRITICAL"},
     "axes": {"level": "WARNING"},
+    # A wave of many objects opens more connections than are kept: each one closed is no news.
+    "urllib3.connectionpool": {"level": "ERROR"},
 }
 
 

@@ -13,10 +13,10 @@ RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
 # What depends on the database that is used: the engine and the vault, the laws, storms and threads, lists and their queries.
 POSTGRES_TESTS = $(wildcard $(addprefix tests/,reconcile/test_*.py vault/test_[!p]*.py \
-	$(addprefix */,test_laws.py test_storm.py test_*models.py test_*lists.py test_*runs.py test_*usage*.py test_queries.py) \
-	$(addprefix policies/,test_*api.py test_converging.py test_finding*.py) \
-	$(addprefix tenancy/,test_ledger.py test_invitations.py test_namespaces.py) \
-	delivery/test_api_writing.py delivery/test_freezing.py clusters/test_watch_[ri]*.py access/test_proxy_[so][nb]*.py))
+	$(addprefix */,test_storm.py test_*models.py test_*runs.py test_*usage*.py test_queries.py) \
+	$(addprefix tenancy/,test_laws.py test_ledger.py test_invitations.py test_namespaces.py) \
+	policies/test_converging.py policies/test_findings.py \
+	clusters/test_watch_[ri]*.py access/test_proxy_[so][nb]*.py))
 BROWSER_TESTS := $(wildcard tests/browser/test_*.py)
 CHROMIUM := $(wildcard /usr/bin/chromium)
 # What runs on processes and a browser gets another chance or two, and tells of it; what hangs does not.

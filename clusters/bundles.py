@@ -124,13 +124,17 @@ def read(raw: bytes, *, own: bool = False) -> Bundle:
             if not (own and item.absent):
                 _refuse_foreign(item, f"document {number}")
             items[item.key] = item
-    if not 0 < len(items) <= MAX_OBJECTS:
-        raise Malformed(
-            "", f"holds more than {MAX_OBJECTS} objects" if items else "holds no object"
-        )
+    if fault := _number_fault(len(items)):
+        raise Malformed("", fault)
     order = list(Wave)
     ordered = sorted(items.values(), key=lambda item: order.index(item.wave))
     return Bundle(tuple(ordered), tuple(skipped))
+
+
+def _number_fault(objects: int) -> str:
+    if not objects:
+        return "holds no object"
+    return f"holds more than {MAX_OBJECTS} objects" if objects > MAX_OBJECTS else ""
 
 
 def defined(item: Item) -> Iterator[Kind]:

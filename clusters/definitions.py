@@ -43,9 +43,8 @@ def expected() -> dict[str, set[str]]:
 
 
 def ability_of(word: str, type_: str) -> str:
-    """Name the ability to serve a type of `component` or `trait`; empty where it is too long."""
-    name = f"delivery.kubevela.{word}.{type_}"
-    return name if len(name) <= _LONGEST else ""
+    """Name the ability to serve a type of `component` or `trait`."""
+    return f"delivery.kubevela.{word}.{type_}"
 
 
 def mark_of(live: Live) -> str:
@@ -70,7 +69,8 @@ def definitions(
             found = type_ in known
             reason = "" if found else f"KubeVela has no {kind.name} {type_} there."
             mark = known.get(type_, "") if type_ in more else ""
-            if name := ability_of(word, type_):
+            name = ability_of(word, type_)
+            if len(name) <= _LONGEST:
                 yield Ability(name, found, mark, reason)
 
 

@@ -1,13 +1,13 @@
 """Fields of what an app gives to its components: variables, and what differs on some clusters."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import yaml
 from django import forms
-from django.core.exceptions import ValidationError
 
 from clusters.plainyaml import Malformed, load
+from clusters.uploads import refused
 from reconcile.pages.fields import PairsField
 from reconcile.values import JSON
 
@@ -58,30 +58,42 @@ def changed_variables(known: Sequence[JSON], values: dict[str, str]) -> list[JSO
     return [*found, *added]
 
 
-class YAMLListField(forms.CharField):
+class YAMLField(forms.CharField):
+    """A value that is written as YAML; blank is `nothing()`."""
+
+    nothing: Callable[[], Any] = type(None)
+
+    def __init__(self, *, rows: int, max_length: int, placeholder: str = "", **kwargs: Any) -> None:
+        attrs: JSON = {"rows": rows, "spellcheck": "false", "wrap": "off"}
+        attrs |= {"placeholder": placeholder} if placeholder else {}
+        widget = forms.Textarea(attrs=attrs)
+        super().__init__(strip=False, max_length=max_length, widget=widget, **kwargs)
+
+    def clean(self, value: Any) -> Any:
+        """Read the value. Raises ValidationError with the line where it breaks."""
+        text: str = super().clean(value)
+        if not text.strip():
+            return self.nothing()
+        try:
+            return load(text.encode(), numbers=True)
+        except (Malformed, UnicodeEncodeError) as error:
+            where = getattr(error, "where", "")
+            raise refused(" ".join(f"The text {where} {error}.".split())) from None
+
+
+class YAMLListField(YAMLField):
     """A list that is written as YAML; blank is an empty one."""
 
+    nothing = list
+
     def __init__(self, **kwargs: Any) -> None:
-        widget = forms.Textarea(attrs={"rows": 8, "spellcheck": "false", "wrap": "off"})
-        super().__init__(required=False, strip=False, max_length=200_000, widget=widget, **kwargs)
+        super().__init__(required=False, rows=8, max_length=200_000, **kwargs)
 
     def prepare_value(self, value: Any) -> Any:
         """Write a list for people."""
         if isinstance(value, list):
             return as_yaml(value) if value else ""
         return value
-
-    def clean(self, value: Any) -> Any:
-        """Read the list. Raises ValidationError with the line where it breaks."""
-        text: str = super().clean(value)
-        if not text.strip():
-            return []
-        try:
-            return load(text.encode(), numbers=True)
-        except (Malformed, UnicodeEncodeError) as error:
-            where = getattr(error, "where", "")
-            told = " ".join(f"The text {where} {error}.".split())
-            raise ValidationError("%(fault)s", params={"fault": told}) from None
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         """Compare texts as the page shows them."""

@@ -8,11 +8,12 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from clusters.models.bundling import Asked, plan_bundle, refuse_outdated
 from clusters.platforms import KUBEVELA
+from clusters.uploads import refused
 from delivery.environment_form import as_yaml
 from delivery.models import PublishedDefinition
 from delivery.models.carrying import Carrying
 from delivery.models.published import shown
-from delivery.published_form import PublishedForm, PublishForm, fault
+from delivery.published_form import PublishedForm, PublishForm
 from reconcile.pages.finding import PageRequest, find, page, sent
 from reconcile.pages.forms import ConfirmNameForm
 from reconcile.pages.lists import page_of
@@ -120,7 +121,7 @@ def _sent(request: PageRequest, form: PublishForm, row: PublishedDefinition) -> 
         carrying.publish()
     except Refusal as refusal:
         told = [each.detail for each in refusal.errors] or [refusal.detail]
-        form.add_error(None, [fault(each) for each in told])
+        form.add_error(None, [refused(each) for each in told])
         return False
     return True
 

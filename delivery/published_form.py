@@ -5,15 +5,14 @@ from typing import Any, ClassVar
 import yaml
 from django import forms
 from django.core.exceptions import ValidationError
-from django.core.files.uploadedfile import UploadedFile
 
 from clusters.credentials import Given
-from clusters.kubeconfig import MAX_BYTES, KubeconfigRefused, parse
 from clusters.models import Cluster
 from clusters.plainyaml import Malformed, load
-from clusters.rules import address_rules
-from delivery.environment_form import as_yaml
+from clusters.uploads import credential_in, refused
+from delivery.environment_form import YAMLField, as_yaml
 from delivery.models import PublishedDefinition
+from delivery.rules.canonical import BlockDumper
 from reconcile.pages.forms import PageForm
 from reconcile.planning.values import Report
 
@@ -31,18 +30,11 @@ schematic:
 """
 
 
-def fault(message: str) -> ValidationError:
-    """A text of our own: it may hold a '%', which Django would try to format."""
-    return ValidationError("%(message)s", code="invalid", params={"message": message})
-
-
-class YAMLMapField(forms.CharField):
+class YAMLMapField(YAMLField):
     """An object that is written as YAML."""
 
     def __init__(self, *, placeholder: str = _EXAMPLE, rows: int = 18, **kwargs: Any) -> None:
-        attrs = {"rows": rows, "spellcheck": "false", "wrap": "off", "placeholder": placeholder}
-        widget = forms.Textarea(attrs=attrs)
-        super().__init__(strip=False, max_length=300_000, widget=widget, **kwargs)
+        super().__init__(rows=rows, max_length=300_000, placeholder=placeholder, **kwargs)
 
     def prepare_value(self, value: Any) -> Any:
         """Write an object for people, its template as it was typed."""
@@ -50,35 +42,20 @@ class YAMLMapField(forms.CharField):
 
     def clean(self, value: Any) -> Any:
         """Read the object. Raises ValidationError with the line where it breaks."""
-        text: str = super().clean(value)
-        try:
-            found = load(text.encode(), numbers=True) if text.strip() else None
-        except (Malformed, UnicodeEncodeError) as error:
-            where = getattr(error, "where", "")
-            raise fault(" ".join(f"The text {where} {error}.".split())) from None
+        found = super().clean(value)
         if found is not None and not isinstance(found, dict):
-            raise fault("Write an object: keys with values.")
+            raise refused("Write an object: keys with values.")
         return found
 
 
-class _Dumper(yaml.SafeDumper):
-    """Writes texts of several lines as blocks."""
-
-
-def _block(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_Dumper.add_representer(str, _block)
-
-
 def _written(value: dict[str, Any]) -> str:
-    found: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
-    return found if load_back(found) == value else as_yaml(value)
+    found: str = yaml.dump(
+        value, Dumper=BlockDumper, sort_keys=False, allow_unicode=True, width=100
+    )
+    return found if _read_back(found) == value else as_yaml(value)
 
 
-def load_back(text: str) -> Any:
+def _read_back(text: str) -> Any:
     """Read what was written; None where that is refused."""
     try:
         return load(text.encode(), numbers=True)
@@ -125,7 +102,7 @@ class PublishedForm(forms.ModelForm):  # type: ignore[type-arg]
         for column, found in errors.error_dict.items():
             for each in found:
                 text = " ".join(each.messages)
-                self.add_error(column if column in self.fields else None, fault(text))
+                self.add_error(column if column in self.fields else None, refused(text))
 
 
 class ClusterField(forms.ModelChoiceField):  # type: ignore[type-arg]
@@ -158,12 +135,4 @@ class PublishForm(PageForm):
 
     def clean_kubeconfig(self) -> Given | None:
         """Return the credential. Raises ValidationError that names the field inside."""
-        file: UploadedFile[bytes] | None = self.cleaned_data["kubeconfig"]
-        if file is None:
-            return None
-        if (file.size or 0) > MAX_BYTES:
-            raise fault(f"It is larger than {MAX_BYTES} bytes.")
-        try:
-            return Given.of(parse(bytes(file.read()), address_rules()))
-        except KubeconfigRefused as error:
-            raise fault(f"{error.field} {error.message}.") from None
+        return credential_in(self.cleaned_data["kubeconfig"])

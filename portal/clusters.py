@@ -4,8 +4,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.core.exceptions import ValidationError
-from django.core.files.uploadedfile import UploadedFile
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -13,13 +11,11 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from clusters.bundles import MAX_BYTES
 from clusters.credentials import Given
-from clusters.kubeconfig import MAX_BYTES as KUBECONFIG_BYTES
-from clusters.kubeconfig import KubeconfigRefused, parse
 from clusters.models import Cluster, Finding
 from clusters.models.bootstrap import STEPS, usual_namespace
 from clusters.models.bundling import Asked, apply_bundle, plan_bundle, refuse_outdated
 from clusters.models.runbook import runbook
-from clusters.rules import address_rules
+from clusters.uploads import content, credential_in, refused
 from reconcile.pages.finding import PageRequest, abilities, find, page, sent
 from reconcile.pages.forms import PageForm
 from reconcile.pages.polling import Poll, fragment
@@ -62,35 +58,18 @@ class BundleForm(PageForm):
 
     def clean_bundle(self) -> bytes:
         """Return the text. Raises ValidationError where it is too large."""
-        return _read(self.cleaned_data["bundle"], MAX_BYTES)
+        return content(self.cleaned_data["bundle"], MAX_BYTES)
 
     def clean_kubeconfig(self) -> Given | None:
         """Return the credential. Raises ValidationError that names the field inside."""
-        if self.cleaned_data["kubeconfig"] is None:
-            return None
-        raw = _read(self.cleaned_data["kubeconfig"], KUBECONFIG_BYTES)
-        try:
-            return Given.of(parse(raw, address_rules()))
-        except KubeconfigRefused as error:
-            raise _refused(f"{error.field} {error.message}.") from None
+        return credential_in(self.cleaned_data["kubeconfig"])
 
     def clean_namespace(self) -> str:
         """Return the name. Raises ValidationError for what is none."""
         name: str = self.cleaned_data["namespace"]
         if name and (fault := name_fault(name)):
-            raise _refused(f"The name {fault}.")
+            raise refused(f"The name {fault}.")
         return name
-
-
-def _read(file: "UploadedFile[bytes]", most: int) -> bytes:
-    if (file.size or 0) > most:
-        raise _refused(f"It is larger than {most} bytes.")
-    return bytes(file.read())
-
-
-def _refused(message: str) -> ValidationError:
-    # As a parameter: the text may hold a '%', which Django would try to format.
-    return ValidationError("%(message)s", code="invalid", params={"message": message})
 
 
 @require_safe
@@ -183,7 +162,7 @@ def _brought(request: PageRequest, form: BundleForm, asked: Asked) -> bool:
         apply_bundle(asked)
     except Refusal as refusal:
         told = [fault.detail for fault in refusal.errors] or [refusal.detail]
-        form.add_error(None, [_refused(each) for each in told])
+        form.add_error(None, [refused(each) for each in told])
         return False
     return True
 

@@ -13,7 +13,7 @@ from django.core.exceptions import ValidationError
 
 from reconcile.pages.fields import Column, RowsField
 from reconcile.values import JSON
-from tenancy.rules import freezing
+from tenancy.rules.kind import RuleKind
 from tenancy.rules.kinds import KINDS
 from tenancy.rules.network import DIRECTIONS
 from tenancy.rules.subjects import BINDABLE_ROLES, OWNER_KINDS, SUBJECT_KINDS
@@ -57,7 +57,7 @@ class RestrictionsWidget(forms.Widget):
                 "kind": kind,
                 "parts": [
                     (f"{name}-{kind.name}{part and '-'}{part}", part.replace("_", " "), text)
-                    for part, text in _texts(value.get(kind.name), kind.schema).items()
+                    for part, text in _texts(value.get(kind.name), kind).items()
                 ],
             }
             for kind in KINDS.values()
@@ -70,10 +70,11 @@ class RestrictionsWidget(forms.Widget):
         for kind in KINDS.values():
             texts = {
                 part: data.get(f"{name}-{kind.name}{part and '-'}{part}", "").strip()
-                for part in _texts(None, kind.schema)
+                for part in _texts(None, kind)
             }
             if any(texts.values()):
-                found[kind.name] = _value(texts, kind.schema)
+                read = kind.read
+                found[kind.name] = read(texts[""]) if read else _value(texts, kind.schema)
         return found
 
     def value_omitted_from_data(self, data: Any, files: Any, name: str) -> bool:
@@ -85,14 +86,12 @@ class RestrictionsWidget(forms.Widget):
         return ""
 
 
-def _texts(value: object, schema: JSON) -> dict[str, str]:
+def _texts(value: object, kind: RuleKind) -> dict[str, str]:
     """The inputs of a kind by the name of its part, "" for a value without parts."""
-    if parts := schema.get("properties"):
+    if parts := kind.schema.get("properties"):
         found = value if isinstance(value, Mapping) else {}
         return {part: written(found.get(part)) for part in parts}
-    if value and schema is freezing.SCHEMA:
-        return {"": freezing.written(value)}  # type: ignore[arg-type]
-    return {"": written(value)}
+    return {"": kind.write(value) if value and kind.write else written(value)}
 
 
 def _value(texts: Mapping[str, str], schema: JSON) -> object:
@@ -100,8 +99,6 @@ def _value(texts: Mapping[str, str], schema: JSON) -> object:
     if parts:
         return {part: _value({"": text}, parts[part]) for part, text in texts.items() if text}
     text = texts[""]
-    if schema is freezing.SCHEMA:
-        return freezing.read(text)
     if schema["type"] == "object":
         return pairs_in(text)
     if schema["type"] == "integer":
@@ -286,7 +283,7 @@ def described(
     found = []
     for name, kind in KINDS.items():
         if name in restrictions:
-            texts = _texts(restrictions[name], kind.schema).items()
+            texts = _texts(restrictions[name], kind).items()
             lines = [f"{part.replace('_', ' ')} {text}".strip() for part, text in texts if text]
             found.append((kind.title, ["none" if line == NOTHING else line for line in lines]))
     rows = NetworkField().prepare_value(list(network))

@@ -8,8 +8,8 @@ from rest_framework.response import Response
 from access.api.serializers import AuditSerializer
 from access.models import AuditRecord
 from reconcile.api.filters import Rows, StrictFilterBackend
+from reconcile.api.pagination import NewestFirst
 from reconcile.api.views import ApiView
-from tenancy.api.events import NewestFirst
 
 
 class AuditFilter(filters.FilterSet):  # type: ignore[misc]

@@ -242,7 +242,7 @@ class Publication(models.Model):
         """Return how it fares, and what the run that carries it or the last look says."""
         if self.there:
             return self._found()
-        run = next((each for each in self._runs()), None)
+        run = next(iter(self._runs()), None)
         if run is None or run.generation != self.run_generation:
             return Phase.ERROR, "Another publication took its place before it was done."
         told = (each["message"] for each in run.conditions if each["type"] == "Synced")

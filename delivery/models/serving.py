@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from clusters.definitions import ability_of
 from clusters.models import Capability, Cluster
 from delivery.intents import AppIntent
 from tenancy.models.serving import Unmet, refuse, unmet_on
@@ -35,7 +36,7 @@ def _foreign(row: "AppPlacement", intent: AppIntent) -> Iterator[Unmet]:
     """Yield the published types that the cluster does not serve, as far as was seen by now."""
     for component in intent.components:
         for type_, word in component.foreign.items():
-            name = f"delivery.kubevela.{word}.{type_}"
+            name = ability_of(word, type_)
             if row.with_kubevela and row.cluster.serves(name):
                 continue
             lacks = f"KubeVela has no {word} type {type_} there. Have it published there."

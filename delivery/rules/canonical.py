@@ -17,7 +17,7 @@ _COMPONENT = ("name", "type", "properties", "traits")
 _EMPTY: tuple[object, ...] = ("", None, {}, [])
 
 
-class _Dumper(yaml.SafeDumper):
+class BlockDumper(yaml.SafeDumper):
     """Writes no aliases, and texts of several lines as blocks."""
 
     def ignore_aliases(self, data: object) -> bool:
@@ -30,8 +30,8 @@ def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", str(value), style=style)
 
 
-_Dumper.add_representer(str, _text)
-_Dumper.add_multi_representer(StrEnum, _text)
+BlockDumper.add_representer(str, _text)
+BlockDumper.add_multi_representer(StrEnum, _text)
 
 
 def canonical(body: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
@@ -43,7 +43,7 @@ def canonical(body: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
     document["components"] = [_component(each) for each in body["components"]]
     return yaml.dump(
         document,
-        Dumper=_Dumper,
+        Dumper=BlockDumper,
         sort_keys=False,
         allow_unicode=True,
         default_flow_style=False,

@@ -71,16 +71,14 @@ def _component(component: object, published: Published) -> Iterator[Problem]:
 def _typed(
     item: JSON, types: Mapping[str, JSON], published: Mapping[str, JSON | None], what: str
 ) -> Iterator[Problem]:
-    if item["type"] in published and item["type"] not in types:
+    schema = types.get(item["type"])
+    if schema is None and item["type"] in published:
         schema = published[item["type"]] or {"type": "object"}
-        yield from within(("properties",), schema_problems(item.get("properties", {}), schema))
-        return
-    own = types.get(item["type"])
-    if own is None:
+    if schema is None:
         text = f"There is no such {what} type. Use {', '.join(sorted(types))}."
         yield Problem(("type",), "type", text)
         return
-    yield from within(("properties",), schema_problems(item.get("properties", {}), own))
+    yield from within(("properties",), schema_problems(item.get("properties", {}), schema))
 
 
 def _traits(traits: list[JSON], published: Published) -> Iterator[Problem]:

@@ -11,7 +11,7 @@ from policies.finding import FindingFilter, findings_for
 from policies.models import Finding, PolicySet
 from reconcile.api import lookup
 from reconcile.api.filters import Rows, StrictFilterBackend
-from reconcile.api.pagination import ItemsPagination
+from reconcile.api.pagination import NewestFirst
 from reconcile.api.views import ApiView
 
 
@@ -35,12 +35,6 @@ class PolicyFindingSerializer(serializers.ModelSerializer[Finding]):
     def get_project(self, row: Finding) -> str:
         """Return the name of its project."""
         return row.project.name if row.project else ""
-
-
-class NewestFirst(ItemsPagination):
-    """Findings come newest first."""
-
-    ordering = "-pk"
 
 
 class FindingList(ApiView):

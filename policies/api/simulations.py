@@ -17,7 +17,7 @@ from policies.simulating import simulate
 from reconcile.api import lookup
 from reconcile.api.fields import BooleanField, IntegerField, NameField, StringField
 from reconcile.api.idempotency import once
-from reconcile.api.pagination import ItemsPagination
+from reconcile.api.pagination import ItemsPagination, NewestFirst
 from reconcile.api.serializers import StrictSerializer
 from reconcile.api.views import ApiView
 
@@ -145,12 +145,6 @@ class SimulationDetailSerializer(SimulationSerializer):
 def _counted(row: Simulation, name: str) -> list[Any]:
     rows = row.counted(name, "verdict")
     return [{"value": each[name], **{k: each[k] for k in ("verdict", "count")}} for each in rows]
-
-
-class NewestFirst(ItemsPagination):
-    """Simulations come newest first."""
-
-    ordering = "-pk"
 
 
 class _Simulations(ApiView):

@@ -86,3 +86,9 @@ class ItemsPagination(CursorPagination):
 
 def _bad(parameter: str, detail: str) -> Exception:
     return bad_query([Fault(parameter, detail, parameter=parameter)])
+
+
+class NewestFirst(ItemsPagination):
+    """What happens is listed newest first."""
+
+    ordering = "-pk"

@@ -10,6 +10,7 @@ from rest_framework.response import Response
 
 from reconcile.api.idempotency import once
 from reconcile.api.objects import ObjectView
+from reconcile.api.pagination import NewestFirst
 from reconcile.api.verbs import verb
 from reconcile.fields import at_pointer, shown
 from reconcile.models import Decision, Drift
@@ -24,7 +25,6 @@ from tenancy.api.drift_bodies import (
     RuleSerializer,
     TargetSerializer,
 )
-from tenancy.api.events import NewestFirst
 from tenancy.api.views import ProjectView, TenantView
 from tenancy.drift import Act, Powers, at_field, declare_rule, inside, repair_all, resolve, rules_on
 

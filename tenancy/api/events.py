@@ -6,7 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from reconcile.api.filters import Rows, StrictFilterBackend, bad_query
-from reconcile.api.pagination import ItemsPagination
+from reconcile.api.pagination import NewestFirst
 from reconcile.api.views import ApiView
 from reconcile.models import Event
 from reconcile.refusals import Fault
@@ -31,12 +31,6 @@ class EventFilter(filters.FilterSet):  # type: ignore[misc]
             return about(rows, value)
         except UnknownObject as error:
             raise bad_query([Fault("object", str(error), parameter="object")]) from None
-
-
-class NewestFirst(ItemsPagination):
-    """Events come newest first."""
-
-    ordering = "-pk"
 
 
 class EventList(ApiView):

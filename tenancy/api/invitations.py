@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from reconcile.api.fields import StringField
 from reconcile.api.idempotency import once
 from reconcile.api.objects import ROOT
-from reconcile.api.pagination import ItemsPagination
+from reconcile.api.pagination import NewestFirst
 from reconcile.api.serializers import StrictSerializer
 from reconcile.api.views import ApiView
 from reconcile.refusals import Fault, Invalid
@@ -59,12 +59,6 @@ def invite(team: Tenant | Project, username: str, role: str, by: User) -> tuple[
     except ValidationError as error:
         fault = Fault("username", " ".join(error.messages), "/username")
         raise Invalid("Parts of the request are wrong.", errors=[fault]) from None
-
-
-class NewestFirst(ItemsPagination):
-    """Invitations come newest first."""
-
-    ordering = "-pk"
 
 
 class _Invitations(TeamView):

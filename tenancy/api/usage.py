@@ -6,7 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from reconcile.api.filters import Rows, StrictFilterBackend
-from tenancy.api.events import NewestFirst
+from reconcile.api.pagination import NewestFirst
 from tenancy.api.members import TeamOfTenant
 from tenancy.models import UsageSample
 

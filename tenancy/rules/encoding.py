@@ -7,6 +7,7 @@ no two lists look alike. An absent key restricts nothing; an empty text allows n
 from collections.abc import Callable, Iterable, Mapping
 from ipaddress import ip_network
 
+from tenancy.rules.freezing import FREEZE
 from tenancy.rules.images import folded
 
 PARAMETERS = "kubenova-rules"  # the ConfigMap, in each namespace of a project
@@ -14,7 +15,7 @@ CORDONED = "cordoned"
 _TRUE = "true"
 # Kinds without a policy: KubeNova makes every namespace with its labels, and rolls out every
 # revision.
-KEPT_HERE = frozenset({"namespaces", "pod_security", "freeze"})
+KEPT_HERE = frozenset({"namespaces", "pod_security", FREEZE})
 
 
 def encoded(restrictions: Mapping[str, object], *, cordoned: bool = False) -> dict[str, str]:

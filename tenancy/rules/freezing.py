@@ -176,16 +176,9 @@ def _misfit(begin: str, end: str) -> str:
         return "Write it as `from` is written: with a date, with a weekday, or with a time alone."
     if begin == end:
         return "It ends when it begins."
-    if (
-        isinstance(first, date)
-        and isinstance(last, date)
-        and (first, _time(begin))
-        > (
-            last,
-            _time(end),
-        )
-    ):
-        return "It ends before it begins."
+    if isinstance(first, date) and isinstance(last, date):
+        backwards = (first, _time(begin)) > (last, _time(end))
+        return "It ends before it begins." if backwards else ""
     return ""
 
 
@@ -203,9 +196,7 @@ def _is_moment(value: object) -> bool:
 def _known_zone(name: str) -> bool:
     try:
         ZoneInfo(name)
-    except (ValueError, OSError):  # ZoneInfoNotFoundError is a KeyError
-        return False
-    except KeyError:
+    except (KeyError, OSError, ValueError):  # ZoneInfoNotFoundError is a KeyError
         return False
     return True
 

@@ -17,7 +17,8 @@ class RuleKind:
     """A kind of restriction. `name` is its key below `restrictions`; `example` is a valid value.
 
     `schema` is JSON Schema (2020-12). `stricter` takes two values without problems and returns what
-    satisfies both, or raises `tenancy.rules.merging.Contradiction`.
+    satisfies both, or raises `tenancy.rules.merging.Contradiction`. `write` and `read` are there
+    where people write the value as a text of its own sort.
     """
 
     name: str
@@ -27,6 +28,8 @@ class RuleKind:
     example: Any
     problems: Callable[[object], Problems]
     stricter: Callable[[Any, Any], Any]
+    write: Callable[[Any], str] | None = None
+    read: Callable[[str], Any] | None = None
 
     def merge(self, given: Sequence[Any]) -> Any:
         """Return the strictest of one or more values without problems. Raises Contradiction."""
@@ -37,6 +40,16 @@ def list_of(**items: object) -> JSON:
     """The schema of a list of texts, each as `items` says."""
     entries: JSON = {"type": "string", **items}
     return {"type": "array", "items": entries, "maxItems": MOST_ENTRIES, "uniqueItems": True}
+
+
+def parts_of(**properties: JSON) -> JSON:
+    """The schema of a value of parts, one of which has to be there."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "minProperties": 1,
+        "additionalProperties": False,
+    }
 
 
 def names_of(name: str, title: str, summary: str, *example: str) -> RuleKind:

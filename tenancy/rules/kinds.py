@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tenancy.rules import freezing, merging, values
-from tenancy.rules.kind import LABELS, RuleKind, choice, list_of, names_of
+from tenancy.rules.kind import LABELS, RuleKind, choice, list_of, names_of, parts_of
 from tenancy.rules.kinds_workloads import WORKLOADS
 from tenancy.rules.values import (
     IMAGE_REFERENCES,
@@ -44,12 +44,7 @@ _ALL = (
         "image_registries",
         "Image registries",
         "Where images may come from; an entry covers all below its path. deny wins.",
-        {
-            "type": "object",
-            "properties": {side: list_of(maxLength=253) for side in ("allow", "deny")},
-            "minProperties": 1,
-            "additionalProperties": False,
-        },
+        parts_of(**{side: list_of(maxLength=253) for side in ("allow", "deny")}),
         {"allow": ["registry.example.org/acme"]},
         values.registries,
         merging.registries,
@@ -121,16 +116,11 @@ _ALL = (
         "namespaces",
         "Namespaces",
         "How many projects there may be, and which labels they must or must not have.",
-        {
-            "type": "object",
-            "properties": {
-                "count": {"type": "integer", "minimum": 1, "maximum": MOST_NAMESPACES},
-                "required_labels": LABELS,
-                "forbidden_labels": list_of(maxLength=317),
-            },
-            "minProperties": 1,
-            "additionalProperties": False,
-        },
+        parts_of(
+            count={"type": "integer", "minimum": 1, "maximum": MOST_NAMESPACES},
+            required_labels=LABELS,
+            forbidden_labels=list_of(maxLength=317),
+        ),
         {"count": 5},
         values.namespaces,
         merging.namespaces,
@@ -143,6 +133,8 @@ _ALL = (
         [{"from": "fri 16:00", "until": "mon 07:00", "reason": "Nobody is there"}],
         freezing.windows,
         freezing.together,
+        freezing.written,
+        freezing.read,
     ),
 )
 KINDS: Mapping[str, RuleKind] = {kind.name: kind for kind in (*_ALL, *WORKLOADS)}

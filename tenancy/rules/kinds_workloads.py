@@ -3,7 +3,7 @@
 from reconcile.values import JSON
 from tenancy.rules import merging
 from tenancy.rules import values_workloads as values
-from tenancy.rules.kind import LABELS, RuleKind, choice, list_of
+from tenancy.rules.kind import LABELS, RuleKind, choice, list_of, parts_of
 from tenancy.rules.limits import COMPUTE
 from tenancy.rules.values_workloads import (
     CAPABILITIES,
@@ -17,15 +17,6 @@ from tenancy.rules.values_workloads import (
 )
 
 _COUNT: JSON = {"type": "integer", "minimum": 1, "maximum": MOST_REPLICAS}
-
-
-def _parts(**properties: JSON) -> JSON:
-    return {
-        "type": "object",
-        "properties": properties,
-        "minProperties": 1,
-        "additionalProperties": False,
-    }
 
 
 WORKLOADS = (
@@ -58,7 +49,7 @@ WORKLOADS = (
         "Resources of containers",
         "What each container has to ask for or be limited to, and the most that it may be limited "
         "to. A limit counts as a request; what max names has to be limited.",
-        _parts(
+        parts_of(
             required=list_of(enum=list(SETTINGS)),
             max={
                 "type": "object",
@@ -75,7 +66,7 @@ WORKLOADS = (
         "Labels and annotations of pods",
         "Which labels and annotations pods must or must not have, by themselves or by the template "
         'that makes them; "" takes any value.',
-        _parts(
+        parts_of(
             **{
                 part: LABELS if part.startswith("required") else list_of(maxLength=317)
                 for part in METADATA
@@ -90,7 +81,7 @@ WORKLOADS = (
         "Replicas",
         "How many replicas Deployments, StatefulSets and ReplicaSets may have, however they are "
         "scaled.",
-        _parts(min=_COUNT, max=_COUNT),
+        parts_of(min=_COUNT, max=_COUNT),
         {"max": 20},
         values.replicas,
         merging.counts,
@@ -101,7 +92,7 @@ WORKLOADS = (
         "Within which ranges load balancers let addresses in (one that names none lets in all), "
         "within which Services may ask for addresses, externalIPs included, and which classes they "
         "may name (each has to name one). IPv6 ranges only as they are listed.",
-        _parts(
+        parts_of(
             source_ranges=list_of(maxLength=43),
             addresses=list_of(maxLength=43),
             classes=list_of(maxLength=317),
@@ -116,7 +107,7 @@ WORKLOADS = (
         "Which kinds of objects nobody may make, by plural and group; what the cluster's own "
         "controllers make is spared.",
         {
-            **_parts(
+            **parts_of(
                 deny={**list_of(maxLength=LONGEST_KIND), "maxItems": MOST_KINDS},
             ),
             "required": ["deny"],

@@ -45,7 +45,7 @@ def quota_problems(quota: object) -> Iterator[tuple[str, str]]:
     for key, value in quota.items():
         if not isinstance(key, str) or not (key in QUOTA_KEYS or _COUNT_KEY.fullmatch(key)):
             yield escaped(str(key)), "This is not a resource that a quota can limit."
-        elif problem := _quantity_problem(value) or _unit_problem(key, value):
+        elif problem := quantity_problem(value) or _unit_problem(key, value):
             yield escaped(key), problem
 
 
@@ -71,7 +71,7 @@ def limit_problems(limits: object) -> Iterator[tuple[str, str]]:
         for resource, value in values.items():
             if resource not in COMPUTE:
                 yield f"{kind}/{resource}", f"Limits are for {', '.join(COMPUTE)}."
-            elif problem := _quantity_problem(value):
+            elif problem := quantity_problem(value):
                 yield f"{kind}/{resource}", problem
     yield from _order_problems(limits)
 
@@ -83,7 +83,7 @@ def _order_problems(limits: Mapping[str, object]) -> Iterator[tuple[str, str]]:
             continue
         for resource in sorted(set(low) & set(high), key=str):
             pair = low[resource], high[resource]
-            if any(_quantity_problem(value) for value in pair):
+            if any(quantity_problem(value) for value in pair):
                 continue
             if parse(pair[0]) > parse(pair[1]):
                 yield f"{small}/{resource}", f"{pair[0]} is more than {large} allows ({pair[1]})."
@@ -97,7 +97,8 @@ def _unit_problem(key: str, value: str) -> str:
     return ""
 
 
-def _quantity_problem(value: object) -> str:
+def quantity_problem(value: object) -> str:
+    """Say why a value is no quantity; empty when it is one."""
     if not isinstance(value, str):
         return 'Quantities are texts such as "500m", "2" or "4Gi".'
     try:

@@ -10,9 +10,8 @@ from typing import Any, TypeGuard
 
 from reconcile.spelling import label_key_fault
 from tenancy.rules import values
-from tenancy.rules.limits import COMPUTE
+from tenancy.rules.limits import COMPUTE, quantity_problem
 from tenancy.rules.profiles import LEAST, STRICTEST
-from tenancy.rules.quantities import parse
 from tenancy.rules.values import Problems
 
 HOST_ACCESS = ("hostIPC", "hostNetwork", "hostPID", "hostPath", "hostPorts", "privileged")
@@ -52,7 +51,7 @@ def resources(value: object) -> Problems:
     for name, text in most.items():
         if name not in COMPUTE:
             yield f"max/{name}", f"This is for {', '.join(COMPUTE)}."
-        elif problem := _quantity_problem(text):
+        elif problem := quantity_problem(text):
             yield f"max/{name}", problem
 
 
@@ -117,16 +116,6 @@ def pod_security(value: object) -> Problems:
 
 def _is_map(value: object, *known: str) -> TypeGuard[Mapping[str, Any]]:
     return isinstance(value, Mapping) and bool(value) and not set(value) - set(known)
-
-
-def _quantity_problem(value: object) -> str:
-    if not isinstance(value, str):
-        return 'Quantities are texts such as "500m", "2" or "4Gi".'
-    try:
-        parse(value)
-    except ValueError as error:
-        return str(error)
-    return ""
 
 
 def _range_fault(text: str) -> str:

@@ -1,4 +1,4 @@
-"""B3 and B6: cold convergence. Tenants are declared, then the workers are let loose.
+"""B3 and B6: cold convergence. Tenants are declared on a paused cluster, then it is resumed.
 
 Floor: the same objects applied by 16 threads of the same HTTP client, in turns with the product.
 B6 is the same with more workers: `--workers 2`.
@@ -8,6 +8,8 @@ B6 is the same with more workers: `--workers 2`.
 
 import argparse
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from _figures import JSON, middle, ratio, rounded, table
 from _machine import Spent, spending
@@ -40,10 +42,12 @@ def one_round(options: argparse.Namespace, at: Stage, raw: Raw, first: int, coun
     What is wanted of a quota is known once the ledger has divided it.
     """
     tenants = names(first, count)
-    declare(tenants, [CLUSTER])
-    before = requests(at.api)
-    product = converge(options, at, tenants)
-    asked = requests(at.api) - before
+    with running(options, at):
+        declare(tenants, [CLUSTER])
+        until(lambda: idle(tenants), _SECONDS, "the roles to come to rest")
+        before = requests(at.api)
+        product = converge(at, tenants)
+        asked = requests(at.api) - before
     wanted = manifests(tenants)
     raw.verify(comparable(wanted))
     floor_objects = foreign(wanted)
@@ -58,19 +62,33 @@ def one_round(options: argparse.Namespace, at: Stage, raw: Raw, first: int, coun
     }
 
 
-def converge(options: argparse.Namespace, at: Stage, tenants: list[str]) -> Spent:
-    """Start the roles and measure from the first claim until everything has settled."""
+@contextmanager
+def running(options: argparse.Namespace, at: Stage) -> Iterator[None]:
+    """Run the roles on a cluster that is paused: what it takes them to start is not measured."""
+    from clusters.models import Cluster
+
+    Cluster.objects.get(name=CLUSTER).pause(by="olga")
+    roles = ["watch", *(f"worker-{number}" for number in range(options.workers))]
+    for role in roles:
+        at.start(role, *(() if role == "watch" else ("--drains", str(options.drains))))
+    yield
+    at.stop(*roles)
+
+
+def idle(tenants: list[str]) -> bool:
+    """Whether nothing of these tenants is due: a paused cluster is left as it is."""
     from reconcile.models import Work
 
-    roles = [f"worker-{number}" for number in range(options.workers)]
-    at.start("watch")
-    for role in roles:
-        at.start(role, "--drains", str(options.drains))
-    rows = Work.objects.filter(tenant__in=tenants)
-    until(rows.exclude(lease_token=None).exists, 60, "the workers", every=0.01)
+    return not Work.objects.filter(tenant__in=tenants).exclude(due_at=None).exists()
+
+
+def converge(at: Stage, tenants: list[str]) -> Spent:
+    """Resume the cluster and measure until everything has settled."""
+    from clusters.models import Cluster
+
     with spending(at.pids()) as spent:
+        Cluster.objects.get(name=CLUSTER).resume(by="olga")
         until(lambda: at.check() or settled(tenants), _SECONDS, "the tenants", every=0.2)
-    at.stop("watch", *roles)
     return spent
 
 

@@ -34,6 +34,11 @@ def lock_alone(key: str) -> None:
     _lock("pg_advisory_xact_lock", [key])
 
 
+def has_one_writer() -> bool:
+    """Whether a transaction that is open keeps everybody else from writing, as on SQLite."""
+    return connection.vendor == "sqlite"
+
+
 def check_references() -> None:
     """Check foreign keys now and not at the commit: that locks the rows that are referred to."""
     if connection.vendor == "postgresql":
@@ -54,7 +59,7 @@ def one_writer() -> Iterator[None]:
     SQLite lets who finds it locked sleep longer and longer, here the next one begins at once. A
     transaction that is open already has had its turn.
     """
-    if connection.vendor != "sqlite" or connection.in_atomic_block:
+    if not has_one_writer() or connection.in_atomic_block:
         yield
         return
     with _writing:

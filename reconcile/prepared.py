@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model, QuerySet
@@ -16,7 +17,15 @@ from django.db.models.query import ModelIterable, get_related_populators
 from django.db.models.sql import UpdateQuery
 from django.db.models.sql.compiler import SQLCompiler
 
-Value = int | str | uuid.UUID
+
+@dataclass(frozen=True)
+class Document:
+    """What a JSON column holds."""
+
+    value: object
+
+
+Value = int | str | uuid.UUID | Document
 Built = tuple[QuerySet[Any], Mapping[str, object]]
 _UUID = models.UUIDField()
 _FIRST = 1_918_273_645  # no number of ours looks like the stand-ins, and every column holds them
@@ -24,6 +33,7 @@ _STAND_INS: dict[type[Value], Callable[[int], Value]] = {
     int: int,
     str: "stand-in {}".format,
     uuid.UUID: lambda number: uuid.UUID(int=number),
+    Document: lambda number: Document(f"stand-in {number}"),
 }
 
 
@@ -75,11 +85,11 @@ class Statement:
 
 
 class Prepared:
-    """An UPDATE, or a SELECT, with integers, texts and UUIDs for parameters.
+    """An UPDATE, or a SELECT, with integers, texts, UUIDs and documents for parameters.
 
     `build` gets a stand-in for each of `kinds` and returns the rows, with what is to be written to
-    them (nothing: a SELECT). Whatever else it puts in stays as it was the first time. No rows may
-    be annotated.
+    them (nothing: a SELECT). Whatever else it puts in stays as it was the first time. What rows are
+    annotated with is not read.
     """
 
     def __init__(self, build: Callable[..., Built], **kinds: type[Value]) -> None:
@@ -117,10 +127,10 @@ class Prepared:
         self, statement: Statement, connection: BaseDatabaseWrapper, values: Mapping[str, Value]
     ) -> list[Any]:
         given = {
-            _sent(stand_in, connection): _sent(values[name], connection)
+            _key(_sent(stand_in, connection)): _sent(values[name], connection)
             for name, stand_in in self._stand_ins.items()
         }
-        return [given.get(each, each) for each in statement.parameters]
+        return [given.get(_key(each), each) for each in statement.parameters]
 
     def _statement(self, connection: BaseDatabaseWrapper) -> Statement:
         found = self._made.get(connection.vendor)
@@ -129,7 +139,12 @@ class Prepared:
         return found
 
     def _make(self, connection: BaseDatabaseWrapper) -> Statement:
-        rows, changes = self._build(**self._stand_ins)
+        rows, changes = self._build(
+            **{
+                name: each.value if isinstance(each, Document) else each
+                for name, each in self._stand_ins.items()
+            }
+        )
         query = rows.query
         if changes:
             query = query.chain(UpdateQuery)
@@ -145,4 +160,11 @@ def _sent(value: Value, connection: BaseDatabaseWrapper) -> object:
     """The value as the database takes it."""
     if isinstance(value, uuid.UUID):
         return _UUID.get_db_prep_value(value, connection)
+    if isinstance(value, Document):
+        return connection.ops.adapt_json_value(value.value, DjangoJSONEncoder)
     return value
+
+
+def _key(sent: object) -> object:
+    """What a parameter is told from others by: psycopg wraps documents."""
+    return getattr(sent, "obj", sent)

@@ -1,14 +1,16 @@
 """What a cluster was found to be able to do."""
 
 from collections.abc import Iterable
+from functools import cache
 from typing import TYPE_CHECKING
 
 from django.db import models
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from clusters.intents import BASELINE
 from clusters.probe import Ability
 from reconcile.models import Event, marking, touch
+from reconcile.prepared import Prepared
 
 if TYPE_CHECKING:
     from clusters.models.cluster import Cluster
@@ -51,9 +53,7 @@ class CapabilityQuerySet(QuerySet["Capability"]):
 
         A newer baseline serves what an older one did; one that was not observed cannot be judged.
         """
-        wanted = sorted(set(names))
-        either = Q(name__in=wanted) | Q(name__startswith=_BASELINES)
-        known = {row.name: row.ability for row in self.filter(either, cluster=cluster)}
+        wanted, known = sorted(set(names)), self.known(cluster)
         newest = max((_number(name) for name, each in known.items() if each.served), default=0)
         return [
             found
@@ -63,6 +63,14 @@ class CapabilityQuerySet(QuerySet["Capability"]):
             )
             and not found.served
         ]
+
+    def known(self, cluster: "Cluster") -> dict[str, Ability]:
+        """Return all that was found out about `cluster`, by name."""
+        return {row[0]: Ability(*row) for row in _known().rows(cluster=cluster.pk)}
+
+    def serve(self, cluster: "Cluster", name: str) -> bool:
+        """Whether `cluster` was found to serve it."""
+        return _served().exists(cluster=cluster.pk, name=name)
 
     def able(self, name: str) -> list[str]:
         """Name the clusters that serve it."""
@@ -86,6 +94,23 @@ class CapabilityQuerySet(QuerySet["Capability"]):
         message = f"{cluster} changed what it can do: {', '.join(changed)}."
         Event.record(cluster, "CapabilitiesChanged", message, data={"capabilities": changed})
         touch(cluster.capabilities_key)
+
+
+@cache
+def _known() -> Prepared:
+    columns = ("name", "served", "version", "reason")
+    rows = Capability.objects.order_by().values_list(*columns)
+    return Prepared(lambda cluster: (rows.filter(cluster_id=cluster), {}), cluster=int)
+
+
+@cache
+def _served() -> Prepared:
+    rows = Capability.objects.filter(served=True).order_by().values_list("pk")
+    return Prepared(
+        lambda cluster, name: (rows.filter(cluster_id=cluster, name=name), {}),
+        cluster=int,
+        name=str,
+    )
 
 
 def _number(name: str) -> int:

@@ -1,15 +1,21 @@
 """Which platform serves a row on its cluster: chosen once, then remembered."""
 
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, ClassVar
 
+from django.apps import apps
 from django.db import models
+from django.db.models import Exists
 
 from clusters.models.projected import Projected
 from reconcile.locks import one_writer
 from reconcile.loop import Adapter
 from reconcile.models import Lease
 from reconcile.models.convergent import Wait
+from reconcile.models.leases import held
+from reconcile.prepared import Prepared
 
 
 class Chosen(Projected):
@@ -61,8 +67,25 @@ class Chosen(Projected):
         if self.chosen_adapter:
             return
         choice = self.choice
-        rows = type(self)._default_manager.filter(lease.holds(), pk=self.pk)
+        statement = _choosing(self.label)
         with one_writer():
-            chosen = rows.update(chosen_adapter=choice)
+            chosen = statement.update(
+                pk=self.pk, work=lease.work.pk, token=lease.token, choice=choice
+            )
         if chosen:
             self.chosen_adapter = choice
+
+
+@cache
+def _choosing(label: str) -> Prepared:
+    rows = apps.get_model(label)._default_manager.order_by()
+    return Prepared(
+        lambda pk, work, token, choice: (
+            rows.filter(Exists(held(work, token)), pk=pk),
+            {"chosen_adapter": choice},
+        ),
+        pk=int,
+        work=int,
+        token=uuid.UUID,
+        choice=str,
+    )

@@ -8,6 +8,7 @@ from django.db import IntegrityError, models, transaction
 from django.db.models import Q, QuerySet
 
 from clusters.credentials import Given
+from clusters.models.capability import Capability
 from clusters.models.credentialed import Credentialed
 from clusters.models.guarded import Guarded
 from clusters.models.occupied import Occupied
@@ -130,7 +131,8 @@ class Cluster(Credentialed, Guarded, Occupied):
         """Keep a new credential; selectors of tenants may see the cluster differently now."""
         if not created:
             self.save(update_fields=["bootstrap"])
-        touch(ALL_LABELS)
+        if created or "labels" in self.changed:
+            touch(ALL_LABELS)
 
     def may(self, user: User | AnonymousUser, action: str) -> bool:
         """Only operators change clusters."""
@@ -139,12 +141,12 @@ class Cluster(Credentialed, Guarded, Occupied):
     def serves(self, capability: str) -> bool:
         """Whether the capability was discovered, reading the key that its change touches."""
         read(self.capabilities_key)
-        return self.capabilities.filter(name=capability, served=True).exists()
+        return Capability.objects.serve(self, capability)
 
     def lacking(self, names: Iterable[str]) -> list[Ability]:
         """Return those capabilities that it is known not to serve, reading the key of all."""
         read(self.capabilities_key)
-        return self.capabilities.lacking(self, names)
+        return Capability.objects.lacking(self, names)
 
     def give(self, given: Given, by: str) -> bool:
         """Take a new credential of an operator's, also for a deletion that lacks one.

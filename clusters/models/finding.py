@@ -1,6 +1,7 @@
 """What was found to be wrong with the platforms of a cluster, and what an operator has accepted."""
 
 from collections.abc import Iterable
+from functools import cache
 from typing import TYPE_CHECKING, Self
 
 from django.db import models
@@ -9,6 +10,7 @@ from django.utils import timezone
 
 from clusters.preflight import Found, Severity, Stage
 from reconcile.models import Event, marking, touch
+from reconcile.prepared import Prepared
 from reconcile.refusals import Fault, Invalid, Unsafe
 
 if TYPE_CHECKING:
@@ -23,6 +25,10 @@ class FindingQuerySet(QuerySet["Finding"]):
     def blocking(self) -> Self:
         """Those that keep new tenants away until somebody accepts them."""
         return self.filter(severity=Severity.CRITICAL, accepted_at=None)
+
+    def blocking_on(self, cluster_pk: int) -> "list[Finding]":
+        """Those of one cluster that keep new tenants away from it."""
+        return _blocking().rows(cluster=cluster_pk)
 
     def record(self, cluster: "Cluster", found: Iterable[Found]) -> None:
         """Note what a look at `cluster` told; what is not found any more is over.
@@ -65,6 +71,12 @@ class FindingQuerySet(QuerySet["Finding"]):
             Event.record(cluster, "FindingSeen", message, warning=warning, data=data)
         self.update_or_create(cluster=cluster, code=found.code, defaults=values)
         return found.code
+
+
+@cache
+def _blocking() -> Prepared:
+    rows = Finding.objects.blocking()
+    return Prepared(lambda cluster: (rows.filter(cluster_id=cluster), {}), cluster=int)
 
 
 class Finding(models.Model):

@@ -1,14 +1,16 @@
 """The abstract row that is projected onto one cluster by the loop."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
 from reconcile.cluster import Cluster
 from reconcile.correlation import correlation_id
+from reconcile.locks import has_one_writer, one_writer
 from reconcile.loop import Done, Finding, Outcome, reconcile, unproven
 from reconcile.models import drifting
 from reconcile.models.applied import AppliedObject
@@ -165,15 +167,29 @@ class Convergent(Converging):
 
     def watched_intent(self, lease: Lease) -> Any:
         """Compute the intent while the keys it reads are watched."""
-        with reading() as keys:
-            self.adapter()
-            drifting.read_decisions(self)
-            _ = (self.held, self.repair_mode)
-            intent = self.intent()
-        if not self.watch_reads(keys | self.waited, lease):
-            return intent
+        with self.undisturbed(lease) as undisturbed:
+            with reading() as keys:
+                self.adapter()
+                drifting.read_decisions(self)
+                _ = (self.held, self.repair_mode)
+                intent = self.intent()
+            if not self.watch_reads(keys | self.waited, lease) or undisturbed:
+                return intent
         self.read_anew()  # forgets the parents that were read before their keys were watched
         return self.intent()
+
+    @contextmanager
+    def undisturbed(self, lease: Lease) -> Iterator[bool]:
+        """For its first step: whether nobody writes, so that what is read stays until the end.
+
+        Then no key is touched before it is watched, and nothing has to be read twice.
+        """
+        if self.observed_generation or lease.work.failures or not has_one_writer():
+            yield False
+            return
+        with one_writer(), transaction.atomic():
+            self.read_anew()
+            yield True
 
     def record_quarantine(self) -> None:
         """As for any row; the parent shows it too."""

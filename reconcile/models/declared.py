@@ -1,6 +1,6 @@
 """The abstract row that holds a spec: what a person declared, summed up over its placements."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import ClassVar, Self
 
 from django.core.exceptions import ValidationError
@@ -30,6 +30,10 @@ class Declared(Summing):
 
     spec_fields: ClassVar[tuple[str, ...]] = ()
     placement_field: ClassVar[str] = ""
+    # Of the declaration under way: what differs from what was declared before.
+    changed: Sequence[str] = ()
+    # Whether its declaration does all that its first step would do.
+    settles_when_created: ClassVar[bool] = False
 
     class Meta:
         abstract = True
@@ -95,7 +99,7 @@ class Declared(Summing):
         with marking():
             self.take_turn()
             created = self.pk is None
-            changed = [] if created else self._changed()
+            self.changed = changed = [] if created else self._changed()
             if not (created or changed):
                 return False
             self.generation += 1
@@ -104,11 +108,23 @@ class Declared(Summing):
             verb = "Created" if created else "Changed"
             data: JSON = {"generation": self.generation, "fields": changed}
             Event.record(self, verb, f"{self} was {verb.lower()} by {by}.", actor=by, data=data)
+            settling = created and self.settles_when_created
+            if settling:
+                self._watch_targets()
             self.place(declared=True)
             self.on_declared(by=by, created=created)
-            self.enrol()
+            if settling:
+                self.sum_up(None)
+            else:
+                self.enrol()
             touch(self.key)
         return True
+
+    def _watch_targets(self) -> None:
+        """Store the keys that choose its clusters before they are chosen: no step has to."""
+        with reading() as keys:
+            self.targets()
+        self.watch(keys, self.enlist())
 
     def _changed(self) -> list[str]:
         """Name the fields that differ from what is stored, which is held until the end."""

@@ -21,19 +21,20 @@ if TYPE_CHECKING:
 _FREE: dict[str, Any] = {"lease_token": None, "lease_until": None, "attempts": 0}
 
 
-def _held(pk: int, token: uuid.UUID) -> "QuerySet[Work]":
+def held(pk: int, token: uuid.UUID) -> "QuerySet[Work]":
+    """The work row, as long as the lease on it is the one of the token."""
     rows: QuerySet[Work] = apps.get_model("reconcile.work")._default_manager.all()
     return rows.filter(pk=pk, lease_token=token)
 
 
 _HELD = Prepared(
-    lambda pk, token: (_held(pk, token).select_for_update(no_key=True).values_list("pk"), {}),
+    lambda pk, token: (held(pk, token).select_for_update(no_key=True).values_list("pk"), {}),
     pk=int,
     token=uuid.UUID,
 )
 _AT_REST = Prepared(
     lambda pk, token, marks, failures: (
-        _held(pk, token).filter(marks=marks),
+        held(pk, token).filter(marks=marks),
         {"due_at": None, "failures": failures, **_FREE},
     ),
     pk=int,
@@ -56,7 +57,7 @@ class Lease:
     @property
     def mine(self) -> "QuerySet[Work]":
         """The work row, as long as the lease on it is ours."""
-        return _held(self.work.pk, self.token)
+        return held(self.work.pk, self.token)
 
     def holds(self) -> Exists:
         """A condition for UPDATEs of other tables: true only while the lease is ours."""

@@ -17,6 +17,7 @@ from reconcile.locks import lock_to_read, one_writer
 from reconcile.loop import Outcome
 from reconcile.models.applied import AppliedObject
 from reconcile.models.events import Event
+from reconcile.models.statements import written
 from reconcile.models.telling import since_request
 from reconcile.models.work import Lease, Read, Work, marking, touch
 from reconcile.prepared import Prepared
@@ -181,7 +182,12 @@ class Row(models.Model):
 
     def enrol(self) -> None:
         """Give the row its place in the dirty set, due now."""
-        Work.objects.get_or_create(
+        self.enlist()
+        self.mark()
+
+    def enlist(self) -> Work:
+        """Give the row its place in the dirty set, if it has none."""
+        work, _ = Work.objects.get_or_create(
             kind=self.label,
             object_id=self.pk,
             defaults={
@@ -190,7 +196,7 @@ class Row(models.Model):
                 "tenant": self.tenant_name,
             },
         )
-        self.mark()
+        return work
 
     def mark(self) -> None:
         """Make the row due; what is wanted of it may have changed."""
@@ -213,12 +219,17 @@ class Row(models.Model):
         known = {key for (key,) in _KEYS.rows(work=lease.work.pk)}
         if known - keys:
             lease.work.reads.filter(key__in=known - keys).delete()
-        if keys - known:
-            with one_writer(), transaction.atomic():
-                lock_to_read(keys - known)
-                reads = [Read(work=lease.work, key=key) for key in sorted(keys - known)]
-                Read.objects.bulk_create(reads, ignore_conflicts=True)
+        self.watch(keys - known, lease.work)
         return bool(keys - known)
+
+    def watch(self, keys: Set[str], work: Work) -> None:
+        """Be marked when one of the keys is touched from now on."""
+        if not keys:
+            return
+        with one_writer(), transaction.atomic():
+            lock_to_read(keys)
+            reads = [Read(work=work, key=key) for key in sorted(keys)]
+            Read.objects.bulk_create(reads, ignore_conflicts=True)
 
     def record(
         self,
@@ -235,15 +246,14 @@ class Row(models.Model):
         Returns whether anything changed.
         """
         conditions = [self._dated(condition, observed) for condition in (synced, ready)]
-        status = {
+        status: JSON = {
             "conditions": conditions,
             "phase": phase or phase_of(synced, ready, deleting=self.deleting),
             "observed_generation": self.observed_generation if observed is None else observed,
         }
         if all(getattr(self, name) == value for name, value in status.items()):
             return False
-        rows = type(self)._default_manager.filter(pk=self.pk)
-        if not (rows.filter(lease.holds()) if lease else rows).update(**status):
+        if not written(self.label, self.pk, lease, **status):
             return False
         moved = self.phase != status["phase"]
         for name, value in status.items():

@@ -10,8 +10,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import timedelta
-from functools import cache
-from typing import Any
 
 from django.conf import settings
 from django.db import connection, models, transaction
@@ -22,23 +20,10 @@ from django.utils import timezone
 from reconcile.correlation import correlation_id, traceparent
 from reconcile.locks import check_references, lock_to_touch, one_writer
 from reconcile.models.leases import Lease as Lease
-from reconcile.prepared import Built, Prepared
+from reconcile.models.statements import claimed, fair, taking
 from reconcile.wake import wake
 
 _SPREAD_SECONDS = 0.5
-
-
-def _claimed(token: uuid.UUID, seconds: int) -> dict[str, Any]:
-    until = Now() + timedelta(seconds=seconds)
-    return {"lease_token": token, "lease_until": until, "attempts": F("attempts") + 1}
-
-
-@cache
-def _taking(seconds: int) -> Prepared:
-    def build(token: uuid.UUID, **same: int) -> Built:
-        return Work.objects.due().filter(**same), _claimed(token, seconds)
-
-    return Prepared(build, pk=int, token=uuid.UUID, marks=int, attempts=int, failures=int)
 
 
 class WorkQuerySet(QuerySet["Work"]):
@@ -54,10 +39,9 @@ class WorkQuerySet(QuerySet["Work"]):
 
         None that has killed its worker again and again: the sweep sets it aside (threat F31).
         """
-        turn = Window(RowNumber(), partition_by=[F("tenant")], order_by=F("due_at").asc())
-        rows = self.due().filter(attempts__lt=settings.QUARANTINE_ATTEMPTS)
-        rows = rows.exclude(cluster_id__in=list(skip_clusters))
-        return list(rows.annotate(turn=turn).order_by("turn", "due_at")[:limit])
+        skipped = {f"cluster{number}": key for number, key in enumerate(skip_clusters)}
+        statement = fair(limit, len(skipped))
+        return statement.rows(attempts=settings.QUARANTINE_ATTEMPTS, **skipped)
 
     def spread(self, rate: float) -> int:
         """Let those that are due come one after another, `rate` a second; return how many.
@@ -94,10 +78,10 @@ class WorkQuerySet(QuerySet["Work"]):
 
         `attempts` is written before the step, so that a row which kills its worker is noticed.
         """
-        began, claimed = time.monotonic(), _claimed(uuid.uuid4(), settings.LEASE_SECONDS)
-        if not self.due().filter(pk=pk).update(**claimed):
+        began, taken = time.monotonic(), claimed(uuid.uuid4(), settings.LEASE_SECONDS)
+        if not self.due().filter(pk=pk).update(**taken):
             return None
-        work = self.filter(pk=pk, lease_token=claimed["lease_token"]).first()
+        work = self.filter(pk=pk, lease_token=taken["lease_token"]).first()
         return Lease(work, began) if work else None
 
     def take(self, work: "Work") -> "Lease | None":
@@ -105,7 +89,7 @@ class WorkQuerySet(QuerySet["Work"]):
         began, token = time.monotonic(), uuid.uuid4()
         same = {"marks": work.marks, "attempts": work.attempts, "failures": work.failures}
         with one_writer():
-            taken = _taking(settings.LEASE_SECONDS).update(pk=work.pk, token=token, **same)
+            taken = taking(settings.LEASE_SECONDS).update(pk=work.pk, token=token, **same)
         if not taken:
             return None
         work.lease_token, work.attempts = token, work.attempts + 1

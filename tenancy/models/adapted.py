@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from clusters.adapters.kubevela import DEPLOYER_RIGHTS
-from clusters.models import Cluster
+from clusters.models import Capability, Cluster
 from clusters.models.chosen import Chosen
 from clusters.platforms import KUBEVELA_INSTALLED
 from clusters.preflight import Stage
@@ -99,9 +99,12 @@ class Adapted(Chosen):
         """What its platform offers beyond the least, reading the key of what the cluster can do."""
         read(self.cluster.capabilities_key)
         prefix = f"{self.choice}."
-        found = self.cluster.capabilities.filter(name__startswith=prefix, served=True)
-        names = found.values_list("name", flat=True)
-        return frozenset(name.removeprefix(prefix) for name in names)
+        known = Capability.objects.known(self.cluster)
+        return frozenset(
+            name.removeprefix(prefix)
+            for name, ability in known.items()
+            if ability.served and name.startswith(prefix)
+        )
 
 
 def refuse_half_installed(clusters: Sequence[Cluster]) -> None:

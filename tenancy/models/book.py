@@ -1,6 +1,6 @@
 """The books of one tenant's quota: who gets what, who holds what, and the next move."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -33,11 +33,16 @@ class Book:
     placements: "dict[Cell, ProjectPlacement]"
     entries: dict[tuple[str, Cell], QuotaEntry]
     look_in: float | None = None
+    _untold: frozenset[Cell] = frozenset()
     _moved: set[Cell] = field(default_factory=set)
 
     @classmethod
     def of(cls, tenant: "Bounded", *, locked: bool = False) -> "Book":
-        """Read everything; with the entries `locked` whoever confirms one waits."""
+        """Read everything; with the entries `locked` whoever confirms one waits.
+
+        Then it is known as well of which projects a cluster was never told anything: the first step
+        of a placement chooses its platform, which waits here, before it reads what is granted.
+        """
         projects = list(tenant.projects.order_by("name").prefetch_related("placements"))
         places = {
             row.cluster.name: row
@@ -45,6 +50,12 @@ class Book:
         }
         clusters = {row.cluster_id: name for name, row in places.items()}
         names = {project.pk: project.name for project in projects}
+        placements = {
+            (project.name, clusters[row.cluster_id]): row
+            for project in projects
+            for row in project.placements.all()
+            if row.cluster_id in clusters
+        }
         rows = QuotaEntry.objects.filter(tenant_id=tenant.pk).order_by("pk")
         if locked:
             rows = rows.select_for_update(of=("self",), no_key=True)
@@ -52,17 +63,13 @@ class Book:
             tenant=tenant,
             projects={project.name: project for project in projects},
             places=places,
-            placements={
-                (project.name, clusters[row.cluster_id]): row
-                for project in projects
-                for row in project.placements.all()
-                if row.cluster_id in clusters
-            },
+            placements=placements,
             entries={
                 (row.resource, (names[row.project_id], clusters.get(row.cluster_id, ""))): row
                 for row in rows
                 if row.project_id in names
             },
+            _untold=_untold(placements) if locked else frozenset(),
         )
 
     @property
@@ -165,9 +172,12 @@ class Book:
             self._note(resource, cell, grant)
 
     def _grant(self, resource: str, cell: Cell, target: int) -> Grant:
-        """What stands; where nothing does, a cluster may allow what it was told before."""
+        """What stands; where nothing does, a cluster may allow what it was told before.
+
+        What it was never told is free to be divided anew: it holds nothing of it.
+        """
         row = self.entries.get((resource, cell))
-        if row is not None:
+        if row is not None and cell not in self._untold:
             return Grant(target, row.amount("granted"), row.amount("held"))
         facts = self.placements[cell].facts if cell in self.placements else {}
         seen = (counted(_fact(facts, resource, name), resource) for name in ("hard", "used"))
@@ -238,6 +248,15 @@ class Book:
                 keys = [row.pk for row in found]
                 works = Work.objects.filter(kind=found[0].label, object_id__in=keys)
                 works.mark(by_the_way=True)
+
+
+def _untold(placements: "Mapping[Cell, ProjectPlacement]") -> frozenset[Cell]:
+    """Where no step has begun yet; none begins before the transaction ends."""
+    new = {row.pk: cell for cell, row in placements.items() if not row.chosen_adapter}
+    if not new:
+        return frozenset()
+    rows = type(placements[next(iter(placements))]).locked().filter(pk__in=new, chosen_adapter="")
+    return frozenset(new[pk] for pk in rows.order_by("pk").values_list("pk", flat=True))
 
 
 def _fact(facts: JSON, resource: str, name: str) -> str:

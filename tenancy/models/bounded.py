@@ -145,7 +145,8 @@ class Bounded(Declared):
         """What of its quota is granted on one cluster, over all projects."""
         if not self.quota:
             return {}
-        rows = self.quota_entries.filter(cluster_id=cluster_pk, resource__in=self.quota)
+        entries = QuotaEntry.granted_on(self.pk, cluster_pk)
+        rows = [row for row in entries if row.resource in self.quota]
         return {**dict.fromkeys(self.quota, "0"), **QuotaEntry.granted_by(rows)}
 
     def usage(self) -> dict[str, list[Usage]]:

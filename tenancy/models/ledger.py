@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from functools import cache
 from typing import Self
 
 from django.db import models
 from django.utils import timezone
 
 from reconcile.models.pruning import drop
+from reconcile.prepared import Prepared
 from reconcile.values import JSON
 from tenancy.rules.grants import held_now
 from tenancy.rules.ledger import counted, sums, units, written
@@ -58,6 +60,21 @@ class QuotaEntry(models.Model):
         return {name: written(found[name], name) for name in sorted(found)}
 
     @classmethod
+    def granted_to(cls, project: int, cluster: int) -> dict[str, str]:
+        """What a cluster may be told for a project, by resource; both by their keys."""
+        return dict(_granted().rows(project=project, cluster=cluster))
+
+    @classmethod
+    def held_by(cls, project: int, cluster: int) -> "list[QuotaEntry]":
+        """The entries of a project on a cluster, locked until the transaction ends."""
+        return _held().rows(project=project, cluster=cluster)
+
+    @classmethod
+    def granted_on(cls, tenant: int, cluster: int) -> "list[QuotaEntry]":
+        """The entries of a tenant on a cluster."""
+        return _on().rows(tenant=tenant, cluster=cluster)
+
+    @classmethod
     def confirm(
         cls, rows: Iterable[Self], told: Mapping[str, str], facts: JSON, *, lowered: bool
     ) -> bool:
@@ -83,6 +100,36 @@ class QuotaEntry(models.Model):
         found = facts.get("quota", {}).get(self.resource, {})
         seen = [counted(found.get(name, "0"), self.resource) for name in ("hard", "used")]
         return held_now(self.amount("granted"), units(told, self.resource), seen)
+
+
+@cache
+def _granted() -> Prepared:
+    rows = QuotaEntry.objects.order_by().values_list("resource", "granted")
+    return Prepared(
+        lambda project, cluster: (rows.filter(project_id=project, cluster_id=cluster), {}),
+        project=int,
+        cluster=int,
+    )
+
+
+@cache
+def _held() -> Prepared:
+    rows = QuotaEntry.objects.order_by("pk").select_for_update(of=("self",), no_key=True)
+    return Prepared(
+        lambda project, cluster: (rows.filter(project_id=project, cluster_id=cluster), {}),
+        project=int,
+        cluster=int,
+    )
+
+
+@cache
+def _on() -> Prepared:
+    rows = QuotaEntry.objects.order_by("pk")
+    return Prepared(
+        lambda tenant, cluster: (rows.filter(tenant_id=tenant, cluster_id=cluster), {}),
+        tenant=int,
+        cluster=int,
+    )
 
 
 class UsageSample(models.Model):

@@ -1,12 +1,15 @@
 """What has members: users with a role in it, read at each request and never from a token."""
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from django.apps import apps
 from django.contrib.auth.models import AnonymousUser, User
 
 from reconcile.models import Event, marking, touch
 from reconcile.models.declared import Declared
 from reconcile.models.rows import read
+from reconcile.prepared import Prepared
 from tenancy.intents import Role
 
 if TYPE_CHECKING:
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
 
 class Peopled(Declared):
     """A tenant or a project, whose `memberships` are rows of user and role."""
+
+    settles_when_created = True
 
     if TYPE_CHECKING:
         memberships: RelatedManager[Any]
@@ -66,7 +71,16 @@ class Peopled(Declared):
         """User names of active members per role, reading the key of the members."""
         read(self.members_key)
         found: dict[str, list[str]] = {}
-        rows = self.memberships.filter(user__is_active=True).order_by("user__username")
-        for role, username in rows.values_list("role", "user__username"):
+        for role, username in _members(self.label).rows(pk=self.pk):
             found.setdefault(role, []).append(username)
         return {role: tuple(names) for role, names in found.items()}
+
+
+@cache
+def _members(label: str) -> Prepared:
+    """Role and name of the active members of one row of a model."""
+    relation = apps.get_model(label)._meta.get_field("memberships")
+    rows = relation.related_model._default_manager.filter(user__is_active=True)
+    told = rows.order_by("user__username").values_list("role", "user__username")
+    key = relation.field.name
+    return Prepared(lambda pk: (told.filter(**{key: pk}), {}), pk=int)

@@ -244,7 +244,7 @@ class ProjectPlacement(Adoptable):
         found = super().waits_for()
         if found or self.deleting or self.observed_generation or self.choice == NATIVE:
             return found
-        row = self.project.tenant.on_cluster(self.cluster.pk).first()
+        row = self.project.tenant.placed_on(self.cluster_pk)
         if row is None or row.phase in STANDING:
             return ()
         return (Wait("WaitingForTenant", f"{row} is {row.phase}."),)
@@ -253,9 +253,8 @@ class ProjectPlacement(Adoptable):
         """What of the quota its cluster may be told: nothing of what nobody has divided yet."""
         if not self.project.bounded:
             return {}
-        project, keys = self.project, {*self.project.quota, *self.project.tenant.quota}
-        rows = project.quota_entries.filter(cluster_id=self.cluster_pk, resource__in=keys)
-        found = dict(rows.values_list("resource", "granted"))
+        keys = {*self.project.quota, *self.project.tenant.quota}
+        found = QuotaEntry.granted_to(self.project.pk, self.cluster_pk)
         return {key: found.get(key, "0") for key in sorted(keys)}
 
     def record_success(
@@ -280,8 +279,7 @@ class ProjectPlacement(Adoptable):
         if not intent.quota:
             return
         facts = self.adapter().assess(intent, seen).facts
-        rows = self.project.quota_entries.filter(cluster_id=self.cluster_pk).order_by("pk")
-        held = rows.select_for_update(of=("self",), no_key=True)
+        held = QuotaEntry.held_by(self.project.pk, self.cluster_pk)
         lowered = all(drift.ref.kind.name != "ResourceQuota" for drift in self.drifted)
         released = QuotaEntry.confirm(held, intent.quota, facts, lowered=lowered)
         if released or self.project.tenant.quota_division == Division.DEMAND:
@@ -296,5 +294,5 @@ class ProjectPlacement(Adoptable):
 
     def likely(self) -> str:
         """What serves its tenant there: the two are never on different platforms."""
-        row = self.project.tenant.on_cluster(self.cluster.pk).first()
+        row = self.project.tenant.placed_on(self.cluster_pk)
         return row.choice if isinstance(row, TenantPlacement) else super().likely()

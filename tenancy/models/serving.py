@@ -89,7 +89,7 @@ def unsafe(row: "Projected") -> list[Wait]:
     if row.deleting or row.observed_generation:
         return []
     read(row.cluster.findings_key)
-    found = Finding.objects.blocking().filter(cluster=row.cluster)
+    found = Finding.objects.blocking_on(row.cluster.pk)
     accept = f"POST /api/v1/clusters/{row.cluster.name}/findings"
     return [
         Wait(

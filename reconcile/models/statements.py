@@ -1,0 +1,85 @@
+"""The statements of every step, made once: what is due, its claim, the status of a row."""
+
+import uuid
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import cache
+from typing import Any
+
+from django.apps import apps
+from django.db.models import Exists, F, Window
+from django.db.models.functions import Now, RowNumber
+
+from reconcile.models.leases import Lease, held
+from reconcile.prepared import Built, Document, Prepared, Value
+from reconcile.values import JSON
+
+
+@cache
+def fair(limit: int, skipped: int) -> Prepared:
+    """What is due, tenants taking turns, less that of so many clusters: `cluster0` and so on."""
+    turn = Window(RowNumber(), partition_by=[F("tenant")], order_by=F("due_at").asc())
+
+    def build(attempts: int, **clusters: int) -> Built:
+        rows = _due().filter(attempts__lt=attempts)
+        for key in clusters.values():
+            rows = rows.exclude(cluster_id=key)
+        return rows.annotate(turn=turn).order_by("turn", "due_at")[:limit], {}
+
+    keys: dict[str, type[Value]] = {f"cluster{number}": int for number in range(skipped)}
+    return Prepared(build, attempts=int, **keys)
+
+
+def claimed(token: uuid.UUID, seconds: int) -> dict[str, Any]:
+    """What a claim writes."""
+    until = Now() + timedelta(seconds=seconds)
+    return {"lease_token": token, "lease_until": until, "attempts": F("attempts") + 1}
+
+
+@cache
+def taking(seconds: int) -> Prepared:
+    """Claim a row for so long that is as it was found."""
+
+    def build(token: uuid.UUID, **same: int) -> Built:
+        return _due().filter(**same), claimed(token, seconds)
+
+    return Prepared(build, pk=int, token=uuid.UUID, marks=int, attempts=int, failures=int)
+
+
+def written(
+    label: str,
+    pk: int,
+    lease: Lease | None,
+    *,
+    conditions: Sequence[JSON],
+    phase: str,
+    observed_generation: int,
+) -> bool:
+    """Write the status of a row; False when it is gone, or the lease, if any, is no longer ours."""
+    given: dict[str, Value] = {
+        "pk": pk,
+        "conditions": Document(conditions),
+        "phase": phase,
+        "observed_generation": observed_generation,
+    }
+    if lease is None:
+        return bool(_recording(label).update(**given))
+    given |= {"work": lease.work.pk, "token": lease.token}
+    return bool(_recording(label, leased=True).update(**given))
+
+
+@cache
+def _recording(label: str, *, leased: bool = False) -> Prepared:
+    rows = apps.get_model(label)._default_manager.order_by()
+
+    def build(pk: int, work: int = 0, token: uuid.UUID | None = None, **status: object) -> Built:
+        mine = rows.filter(Exists(held(work, token))) if token else rows
+        return mine.filter(pk=pk), status
+
+    lease: dict[str, type[Value]] = {"work": int, "token": uuid.UUID} if leased else {}
+    status = {"conditions": Document, "phase": str, "observed_generation": int}
+    return Prepared(build, pk=int, **lease, **status)
+
+
+def _due() -> Any:
+    return apps.get_model("reconcile.work")._default_manager.due()

@@ -8,6 +8,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import NamedTuple
 
 import structlog
@@ -21,6 +22,7 @@ from clusters.watch.strays import Strays
 from reconcile.correlation import correlate
 from reconcile.models import AppliedObject, Work, marking
 from reconcile.models.work import WorkQuerySet
+from reconcile.prepared import Built, Prepared, Value
 from reconcile.values import Kind
 
 log = structlog.get_logger(__name__)
@@ -29,8 +31,10 @@ tracer = trace.get_tracer("kubenova.watch")
 PATIENCE = 2.0  # a step under way gets so long to record what it has written
 PATIENCE_OF_A_STEP = 60.0  # so long an object may lack its record while its owner is at work
 _AGAIN, _SELDOM = 0.03, 0.25  # a step under way is waited for longer and longer
+_MANY = 32  # at once: steps that take their time
 _STATUS_EVERY = 1.0
-_NAMES_A_QUERY = 500
+_NAMES_A_QUERY = 512
+_FEW = 8
 _TOLD = 5
 _FIELDS = ("live_fp", "status_fp")
 _READ = ("pk", "work_id", "namespace", "name", "live_fp", "status_fp", "busy")
@@ -99,12 +103,27 @@ class Round:
 
 def _keep(records: list[Record]) -> WorkQuerySet:
     """Write what was seen; return the work of the rows."""
-    rows = [
-        AppliedObject(pk=record.pk, live_fp=record.live_fp, status_fp=record.status_fp)
-        for record in sorted(records)
-    ]
-    AppliedObject.objects.bulk_update(rows, _FIELDS, batch_size=_NAMES_A_QUERY)
+    if len(records) <= _FEW:
+        for record in sorted(records):
+            _KEEPING.update(pk=record.pk, live_fp=record.live_fp, status_fp=record.status_fp)
+    else:
+        rows = [
+            AppliedObject(pk=record.pk, live_fp=record.live_fp, status_fp=record.status_fp)
+            for record in sorted(records)
+        ]
+        AppliedObject.objects.bulk_update(rows, _FIELDS, batch_size=_NAMES_A_QUERY)
     return Work.objects.filter(pk__in={record.work_id for record in records})
+
+
+_KEEPING = Prepared(
+    lambda pk, live_fp, status_fp: (
+        AppliedObject.objects.filter(pk=pk),
+        {"live_fp": live_fp, "status_fp": status_fp},
+    ),
+    pk=int,
+    live_fp=str,
+    status_fp=str,
+)
 
 
 class Verdicts:
@@ -137,7 +156,7 @@ class Verdicts:
         for pending in batch:
             found = records.get(pending.sighting.key, ())
             for record in found:
-                self._compare(pending, record, round)
+                self._compare(pending, record, round, crowded=len(batch) > _MANY)
             if found or pending.sighting.gone:
                 self._strays.settle(pending.sighting.key)
             elif pending.patient:  # it may be about to be recorded
@@ -147,13 +166,14 @@ class Verdicts:
         if unrecorded:
             self._note_strays(unrecorded, round)
 
-    def _compare(self, pending: Pending, record: Record, round: Round) -> None:
+    def _compare(self, pending: Pending, record: Record, round: Round, *, crowded: bool) -> None:
         seen = pending.sighting
         moved = seen.fp != record.live_fp
         if not moved and (seen.gone or seen.status_fp == record.status_fp):
             return
         if pending.patient and record.busy:
-            round.later[seen.key] = min(max(_AGAIN, pending.age), _SELDOM)
+            again = _SELDOM if crowded else min(max(_AGAIN, pending.age), _SELDOM)
+            round.later[seen.key] = again
             return
         if not moved and (wait := self._status_wait(record.work_id)) > 0:
             round.later[seen.key] = wait
@@ -213,14 +233,32 @@ def _records(batch: Sequence[Pending]) -> dict[Key, list[Record]]:
     first = batch[0].sighting.key
     names = sorted({pending.sighting.key.name for pending in batch})
     found: dict[Key, list[Record]] = defaultdict(list)
-    busy = Exists(_busy_works().filter(pk=OuterRef("work_id")))
+    kind = {"api_version": first.kind.api_version, "kind": first.kind.name}
     for start in range(0, len(names), _NAMES_A_QUERY):
-        rows = _of_kind(first.cluster_pk, first.kind).annotate(busy=busy)
-        some = rows.filter(name__in=names[start : start + _NAMES_A_QUERY])
-        for values in some.values_list(*_READ):
+        some = names[start : start + _NAMES_A_QUERY]
+        places = 1 << (len(some) - 1).bit_length()  # few statements, for any number of names
+        padded = some + some[-1:] * (places - len(some))
+        given = {f"name{number}": name for number, name in enumerate(padded)}
+        for values in _named(places).rows(cluster=first.cluster_pk, **kind, **given):
             record = Record(*values)
             found[first._replace(namespace=record.namespace, name=record.name)].append(record)
     return found
+
+
+@cache
+def _named(places: int) -> Prepared:
+    """The records of a kind on a cluster with one of so many names."""
+    busy = Exists(_busy_works().filter(pk=OuterRef("work_id")))
+
+    def build(cluster: int, api_version: str, kind: str, **names: str) -> Built:
+        rows = AppliedObject.objects.filter(
+            work__cluster_id=cluster, api_version=api_version, kind=kind
+        )
+        read = rows.annotate(busy=busy).filter(name__in=list(names.values())).order_by()
+        return read.values_list(*_READ), {}
+
+    keys: dict[str, type[Value]] = {f"name{number}": str for number in range(places)}
+    return Prepared(build, cluster=int, api_version=str, kind=str, **keys)
 
 
 def _owners(owners: set[str]) -> dict[str, Work]:

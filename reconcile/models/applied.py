@@ -6,6 +6,7 @@ from typing import Self
 from django.db import models
 from django.db.models import QuerySet
 
+from reconcile.inserting import Inserting
 from reconcile.models.work import Work
 from reconcile.prepared import Prepared
 from reconcile.values import CORRELATION, Kind, Live, Recorded, Ref, Step
@@ -100,22 +101,15 @@ class AppliedObject(models.Model):
 
     @classmethod
     def keep(cls, rows: Iterable[Self]) -> None:
-        """Insert or overwrite the records in one statement."""
-        cls.objects.bulk_create(
-            rows,
-            update_conflicts=True,
-            unique_fields=["work", "api_version", "kind", "namespace", "name"],
-            update_fields=[
-                "uid",
-                "wanted_hash",
-                "applied_fp",
-                "live_fp",
-                "status_fp",
-                "correlation_id",
-            ],
-        )
+        """Insert or overwrite the records."""
+        _KEEPING.insert(rows)
 
 
+_KEEPING = Inserting(
+    AppliedObject,
+    unique=("work", "api_version", "kind", "namespace", "name"),
+    over=("uid", "wanted_hash", "applied_fp", "live_fp", "status_fp", "correlation_id"),
+)
 _RECORDED = Prepared(
     lambda kind, object_id: (
         AppliedObject.objects.filter(work__kind=kind, work__object_id=object_id),

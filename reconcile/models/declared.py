@@ -32,7 +32,7 @@ class Declared(Summing):
     placement_field: ClassVar[str] = ""
     # Of the declaration under way: what differs from what was declared before.
     changed: Sequence[str] = ()
-    # Whether its declaration does all that its first step would do.
+    # Whether its declaration does all that its first step would, where it comes to any cluster.
     settles_when_created: ClassVar[bool] = False
 
     class Meta:
@@ -108,12 +108,12 @@ class Declared(Summing):
             verb = "Created" if created else "Changed"
             data: JSON = {"generation": self.generation, "fields": changed}
             Event.record(self, verb, f"{self} was {verb.lower()} by {by}.", actor=by, data=data)
-            settling = created and self.settles_when_created
-            if settling:
+            new = created and self.settles_when_created
+            if new:
                 self._watch_targets()
             self.place(declared=True)
             self.on_declared(by=by, created=created)
-            if settling:
+            if new and self.placements_of().exists():
                 self.sum_up(None)
             else:
                 self.enrol()

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Self
 
 from django.db import models, transaction
@@ -10,6 +11,7 @@ from django.utils import timezone
 
 from reconcile import metrics
 from reconcile.correlation import Asked, asking, correlation_id
+from reconcile.inserting import Inserting
 from reconcile.models.pruning import drop
 from reconcile.values import JSON
 
@@ -65,8 +67,7 @@ class Event(models.Model):
         if actor and (asked := asking()):
             cls._tell_request(row, asked, actor)
         event = cls.about(row, reason, message, warning=warning, actor=actor, data=data)
-        cls.keep([event])
-        return event
+        return event._keep()
 
     @classmethod
     def _tell_request(cls, row: "Row", asked: Asked, actor: str) -> None:
@@ -76,9 +77,7 @@ class Event(models.Model):
             return
         data = {"method": asked.method, "path": asked.path}
         message = f"{actor} asked: {asked.method} {asked.path}."
-        event = cls.about(row, "Requested", message, actor=actor, data=data)
-        cls.keep([event])
-        asked.event = event.pk
+        asked.event = cls.about(row, "Requested", message, actor=actor, data=data)._keep().pk
 
     @classmethod
     def about(
@@ -108,17 +107,20 @@ class Event(models.Model):
 
     @classmethod
     def keep(cls, events: "Sequence[Self]") -> None:
-        """Write events down and count them: one statement, however many there are.
-
-        They are counted once they are true: a plan undoes what it rehearses.
-        """
+        """Write events down and count them; they are not told their keys."""
         for event in events:
-            counter = metrics.EVENTS.labels(kind=event.kind, reason=event.reason)
-            transaction.on_commit(counter.inc)
-        if len(events) == 1:
-            events[0].save(force_insert=True)
-        else:
-            cls.objects.bulk_create(events)
+            event._count()
+        _keeping().insert(events)
+
+    def _keep(self) -> Self:
+        self._count()
+        self.save(force_insert=True)
+        return self
+
+    def _count(self) -> None:
+        """It is counted once it is true: a plan undoes what it rehearses."""
+        counter = metrics.EVENTS.labels(kind=self.kind, reason=self.reason)
+        transaction.on_commit(counter.inc)
 
     @classmethod
     def prune(cls, days: int, batch: int = 5000) -> int:
@@ -138,3 +140,8 @@ class Event(models.Model):
             if len(keys) >= batch:
                 break
         return cls.objects.filter(pk__in=keys).delete()[0]
+
+
+@cache
+def _keeping() -> Inserting:
+    return Inserting(Event)

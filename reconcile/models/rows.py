@@ -17,7 +17,7 @@ from reconcile.locks import lock_to_read, one_writer
 from reconcile.loop import Outcome
 from reconcile.models.applied import AppliedObject
 from reconcile.models.events import Event
-from reconcile.models.statements import written
+from reconcile.models.statements import keys_of, watching_for, written
 from reconcile.models.telling import since_request
 from reconcile.models.work import Lease, Read, Work, marking, touch
 from reconcile.prepared import Prepared
@@ -57,11 +57,6 @@ def _reading_one(label: str, *, locked: bool = False) -> Prepared:
     rows = model.locked() if locked else model._default_manager.all()
     wanted = rows.select_related(*hangs_on(label)).order_by()
     return Prepared(lambda pk: (wanted.filter(pk=pk), {}), pk=int)
-
-
-_KEYS = Prepared(
-    lambda work: (Read.objects.filter(work_id=work).order_by().values_list("key"), {}), work=int
-)
 
 
 @cache
@@ -216,7 +211,7 @@ class Row(models.Model):
 
         The caller computes the intent anew then: a touch may have come before the key was stored.
         """
-        known = {key for (key,) in _KEYS.rows(work=lease.work.pk)}
+        known = {key for (key,) in keys_of().rows(work=lease.work.pk)}
         if known - keys:
             lease.work.reads.filter(key__in=known - keys).delete()
         self.watch(keys - known, lease.work)
@@ -228,8 +223,7 @@ class Row(models.Model):
             return
         with one_writer(), transaction.atomic():
             lock_to_read(keys)
-            reads = [Read(work=work, key=key) for key in sorted(keys)]
-            Read.objects.bulk_create(reads, ignore_conflicts=True)
+            watching_for().insert(Read(work=work, key=key) for key in sorted(keys))
 
     def record(
         self,

@@ -10,6 +10,7 @@ from django.apps import apps
 from django.db.models import Exists, F, Window
 from django.db.models.functions import Now, RowNumber
 
+from reconcile.inserting import Inserting
 from reconcile.models.leases import Lease, held
 from reconcile.prepared import Built, Document, Prepared, Value
 from reconcile.values import JSON
@@ -44,6 +45,19 @@ def taking(seconds: int) -> Prepared:
         return _due().filter(**same), claimed(token, seconds)
 
     return Prepared(build, pk=int, token=uuid.UUID, marks=int, attempts=int, failures=int)
+
+
+@cache
+def keys_of() -> Prepared:
+    """The keys that a row of the dirty set reads."""
+    rows = apps.get_model("reconcile.read")._default_manager.order_by().values_list("key")
+    return Prepared(lambda work: (rows.filter(work_id=work), {}), work=int)
+
+
+@cache
+def watching_for() -> Inserting:
+    """Note that a row reads a key."""
+    return Inserting(apps.get_model("reconcile.read"), unique=("work", "key"))
 
 
 def written(

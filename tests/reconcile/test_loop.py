@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 import time_machine
+from django.db import connection
 from django.utils import timezone
 
 from clusters.kinds import CONFIG_MAP, NAMESPACE
@@ -20,6 +21,7 @@ from reconcile.errors import (
     Unreachable,
     Waiting,
 )
+from reconcile.locks import has_one_writer
 from reconcile.loop import carry_through, parallel
 from reconcile.models import AppliedObject, Event, Lease, Work, touch
 from reconcile.plan import CREATE_ONLY
@@ -577,6 +579,7 @@ def test_touching_what_the_intent_read_makes_the_row_due(placed):
 
 def test_an_intent_is_computed_anew_when_its_keys_were_not_yet_watched(toy, shelf, monkeypatch):
     """A change may come after the parent was read and before its key is watched: no mark tells."""
+    monkeypatch.setattr("reconcile.models.convergent.has_one_writer", lambda: False)
     original = ToyPlacement.intent
     changed = []
 
@@ -590,6 +593,25 @@ def test_an_intent_is_computed_anew_when_its_keys_were_not_yet_watched(toy, shel
     settle()
 
     assert shelf.body(RULES)["data"] == {"speed": "new"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nobody_writes_while_its_first_intent_is_computed_once(toy, shelf, monkeypatch):
+    alone, original = [], ToyPlacement.intent
+
+    def intent(self):
+        alone.append(connection.in_atomic_block)
+        return original(self)
+
+    monkeypatch.setattr(ToyPlacement, "intent", intent)
+    settle()
+    first = [True] if has_one_writer() else [False, False]  # else it is computed anew
+    assert alone == first
+
+    toy.maps = {"rules": {"speed": "new"}}
+    toy.declare(by="alice")
+    settle()
+    assert alone == [*first, False]
 
 
 # --- Deletion.

@@ -9,7 +9,8 @@ from django.db.models.functions import Now
 
 from reconcile.models import Work
 from reconcile.models.work import Read
-from reconcile.prepared import Prepared
+from reconcile.prepared import Document, Prepared
+from tests.reconcile.models import Pebble
 
 pytestmark = pytest.mark.django_db
 
@@ -33,6 +34,29 @@ def held() -> Prepared:
 def given() -> Prepared:
     """Give a row a token."""
     return Prepared(give, pk=int, token=uuid.UUID, failures=int)
+
+
+def test_it_writes_a_document_as_the_orm_would(pebble):
+    mine, other = (Pebble.objects.get(pk=pebble(name).object_id) for name in ("mine", "other"))
+    told = Prepared(
+        lambda pk, conditions: (Pebble.objects.filter(pk=pk), {"conditions": conditions}),
+        pk=int,
+        conditions=Document,
+    )
+    for conditions in ([], [{"type": "Synced", "message": 'a "quoted" word, 100 % and ö'}]):
+        assert told.update(pk=mine.pk, conditions=Document(conditions)) == 1
+        assert Pebble.objects.get(pk=mine.pk).conditions == conditions
+    assert Pebble.objects.filter(conditions__0__type="Synced").get() == mine
+    assert Pebble.objects.get(pk=other.pk).conditions == []
+
+
+def test_it_leaves_out_what_rows_are_annotated_with(pebble):
+    mine = pebble("mine")
+    found = Prepared(
+        lambda pk: (Work.objects.annotate(more=F("marks") + 1).filter(object_id=pk), {}), pk=int
+    )
+    (row,) = found.rows(pk=mine.object_id)
+    assert row == mine and not hasattr(row, "more")
 
 
 def test_it_finds_what_the_orm_would_find(pebble, held):

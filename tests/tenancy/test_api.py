@@ -5,7 +5,7 @@ from rest_framework.test import APIClient
 
 from clusters.models import Capability, Cluster
 from reconcile.models import Event, Work
-from tenancy.models import Project, QuotaEntry, Tenant
+from tenancy.models import Project, ProjectPlacement, QuotaEntry, Tenant
 from tests.api.conftest import pointers, problem, signed_in
 from tests.people import person
 
@@ -147,6 +147,18 @@ def test_it_shares_the_quota_anew_when_a_project_comes(as_olga):
     as_olga.post(TENANTS, body, format="json")
     for name in ("one", "two"):
         as_olga.post(f"{TENANTS}/acme/projects", {"name": name}, format="json")
+    rows = QuotaEntry.objects.order_by("project__name")
+    # No cluster was told anything yet: all of it is free.
+    assert list(rows.values_list("target", "granted", "held")) == [("3", "3", "3"), ("2", "2", "2")]
+
+
+def test_it_waits_for_what_a_cluster_was_told_of_the_quota(as_olga):
+    cluster("prod-a")
+    body = {"name": "acme", "quota": {"pods": "5"}, "placement": {"clusters": ["prod-a"]}}
+    as_olga.post(TENANTS, body, format="json")
+    as_olga.post(f"{TENANTS}/acme/projects", {"name": "one"}, format="json")
+    ProjectPlacement.objects.update(chosen_adapter="tenancy.native")  # its first step has begun
+    as_olga.post(f"{TENANTS}/acme/projects", {"name": "two"}, format="json")
     rows = QuotaEntry.objects.order_by("project__name")
     # The second gets its part once the cluster has taken it from the first.
     assert list(rows.values_list("target", "granted", "held")) == [("3", "3", "5"), ("2", "0", "0")]

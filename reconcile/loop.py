@@ -41,6 +41,8 @@ class Adapter(Protocol[IntentT]):
     It may have `homes`, a mapping from kinds to the one namespace in which its objects of that kind
     lie: Secrets are never listed everywhere. It may have `proofs`, a function from an intent to the
     `Proof`s of what its rules forbid: a row is not Ready before its cluster has refused them all.
+    It may have `awaits(seen)`, the refs whose status their cluster is about to write: what was just
+    written is looked at once more, so that no step has to come for it.
     It may have `holds(intent, seen, changing)`, the refs that are not to be created or changed yet.
     """
 
@@ -97,7 +99,7 @@ def reconcile(row: "Convergent", connect: Connect, lease: "Lease") -> Outcome:
             seen = apply_all(row, cluster, plan, seen, lease)
             row.note_drift(task, examine(cluster, plan, seen), lease)
             row.prove(cluster, task)
-            seen = left(cluster, task, seen)
+            seen = row.await_status(cluster, left(cluster, task, seen))
         if task.deleting:
             return row.record_deletion(task, seen, lease)
         return row.record_success(task, seen, generation, lease)

@@ -137,8 +137,9 @@ def _known_as(found: MemoryCluster, name: str, credential: Credential) -> str:
 
 
 @pytest.fixture
-def fleet(settings, tmp_path) -> Iterator[Fleet]:
-    """An empty fleet; the vault has keys of its own."""
+def fleet(settings, tmp_path, monkeypatch) -> Iterator[Fleet]:
+    """An empty fleet; the vault has keys of its own, and no controller is waited for."""
+    monkeypatch.setattr("reconcile.models.convergent._PAUSES", (0.0,))
     settings.CLUSTER_CONNECT = "tests.fleet.open_memory"
     settings.VAULT_KEY_FILE = tmp_path / "vault-key.json"
     yield Fleet()

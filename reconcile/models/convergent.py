@@ -1,7 +1,9 @@
 """The abstract row that is projected onto one cluster by the loop."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -26,6 +28,7 @@ from reconcile.values import Live, Phase, Plan, Ref, RepairMode, Wanted, Why, di
 
 __all__ = ["Convergent", "Wait"]
 
+_PAUSES = (0.03, 0.06)  # seconds; a controller that has nothing else to do takes ten
 _REPAIRS = frozenset({Why.DRIFT, Why.MISSING})
 _STANDING = frozenset({Phase.DEPLOYED, Phase.DRIFTED, Phase.APPLYING})
 
@@ -241,6 +244,24 @@ class Convergent(Converging):
             self.unproven = tuple(unproven(cluster, found))
         self.proved = "" if self.unproven else proved
 
+    def await_status(self, cluster: Cluster, seen: dict[Ref, Live]) -> dict[Ref, Live]:
+        """See, for a moment, what the cluster writes into the status of what this step has written.
+
+        Whatever else changes meanwhile is told by the watcher.
+        """
+        awaits = getattr(self.adapter(), "awaits", None)
+        mine = {item.step.ref for item in self.done if item.after}
+        if not (awaits and mine):
+            return seen
+        for pause in _PAUSES:
+            late = sorted(awaits(seen) & mine, key=str)
+            if not late:
+                break
+            time.sleep(pause)
+            seen = {**seen, **_same(seen, map(cluster.get, late))}
+        self.done = [_with_status(item, seen) for item in self.done]
+        return seen
+
     def note_drift(self, task: Task, findings: Sequence[Finding], lease: Lease) -> None:
         """Record what differs and stays so for now."""
         differs = any(item.step.why in _REPAIRS for item in self.done)
@@ -250,3 +271,17 @@ class Convergent(Converging):
         self.drifted = drifting.note_findings(self, task, findings, lease)
         approved = any(drift.repair_requested_by for drift in self.drifted)
         self.look_again |= bool(findings) and approved and not task.drift.held
+
+
+def _same(seen: Mapping[Ref, Live], found: Iterable[Live | None]) -> dict[Ref, Live]:
+    """Those of which nothing but the status is news."""
+    return {
+        live.ref: live
+        for live in found
+        if live and (live.uid, live.fp) == (seen[live.ref].uid, seen[live.ref].fp)
+    }
+
+
+def _with_status(item: Done, seen: Mapping[Ref, Live]) -> Done:
+    """What was done, with the object as it was seen last."""
+    return replace(item, after=seen[item.step.ref]) if item.after else item

@@ -1,6 +1,6 @@
 """Tenancy on plain Kubernetes: namespaces with the bindings, quotas, limits and rules of each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from clusters.adapters.kubevela import DEPLOYER
 from reconcile.proof import Proof
@@ -33,7 +33,7 @@ from tenancy.adapters.objects import (
 from tenancy.adapters.parameters import advice, parameters, proofs
 from tenancy.intents import ProjectIntent, TenantIntent
 from tenancy.rules import keeping, profiles
-from tenancy.rules.usage import quota_facts
+from tenancy.rules.usage import quota_facts, uncounted
 
 # Where the admission plugin PodNodeSelector is on, it selects these nodes for pods that do not.
 NODE_SELECTOR = "scheduler.alpha.kubernetes.io/node-selector"
@@ -116,6 +116,10 @@ class NativeProjects:
     def proofs(self, intent: ProjectIntent) -> Sequence[Proof]:
         """What the cluster has to refuse in the namespace before the project is ready."""
         return proofs(intent)
+
+    def awaits(self, seen: Mapping[Ref, Live]) -> Set[Ref]:
+        """Its cluster counts by a new quota at once."""
+        return uncounted(seen)
 
     def assess(self, intent: ProjectIntent, seen: Mapping[Ref, Live]) -> Assessment:
         """Ready when the namespace is active; what is used of the quota is a fact beside it."""

@@ -1,6 +1,6 @@
 """What is used of a quota, as clusters report it, summed over the namespaces of a tenant."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -46,11 +46,20 @@ def quota_facts(status: Mapping[str, JSON]) -> JSON:
 
 def is_counting(seen: Mapping[Ref, Live]) -> bool:
     """Whether a ResourceQuota was told something that its cluster does not count by yet."""
-    bodies = (live.body for ref, live in seen.items() if ref.kind.name == "ResourceQuota")
-    hards = (
-        (body.get("spec", {}).get("hard"), body.get("status", {}).get("hard")) for body in bodies
-    )
-    return any(counts_by and counts_by != told for told, counts_by in hards)
+    return any(counts_by and counts_by != told for _, told, counts_by in _hards(seen))
+
+
+def uncounted(seen: Mapping[Ref, Live]) -> set[Ref]:
+    """The ResourceQuotas that their cluster does not count by yet, or has never counted by."""
+    return {ref for ref, told, counts_by in _hards(seen) if told != counts_by}
+
+
+def _hards(seen: Mapping[Ref, Live]) -> Iterator[tuple[Ref, object, object]]:
+    """Each ResourceQuota with what it was told and what it counts by."""
+    for ref, live in seen.items():
+        if ref.kind.name == "ResourceQuota":
+            told, status = live.body.get("spec") or {}, live.body.get("status") or {}
+            yield ref, told.get("hard"), status.get("hard")
 
 
 def _texts(found: object) -> dict[str, str]:

@@ -91,7 +91,8 @@ class Worker:
             "KUBENOVA_LOCAL_QUEUE": self.queue,
         }
         return subprocess.Popen(
-            [sys.executable, "-m", "django", "qcluster"],
+            # The role itself has run the checks.
+            [sys.executable, "-m", "django", "qcluster", "--skip-checks"],
             env=following(environment),
             cwd=settings.BASE_DIR,
             start_new_session=True,

@@ -14,7 +14,7 @@ from reconcile import metrics
 from reconcile.errors import ClusterError, Conflict, Forbidden, Held, Occupied, Stale, Unreachable
 from reconcile.loop import Adapter, Done, Outcome
 from reconcile.models import drifting
-from reconcile.models.applied import AppliedObject
+from reconcile.models.applied import AppliedObject, AppliedObjectQuerySet
 from reconcile.models.declared import Declared
 from reconcile.models.drift import Drift
 from reconcile.models.events import Event
@@ -194,13 +194,16 @@ class Converging(Row):
         A record without its object is dropped, unless the object is wanted.
         """
         wanted = {item.ref for item in task.wanted}
-        rows = AppliedObject.objects.filter(lease.holds(), work=lease.work)
         for record in task.recorded.values():
-            live = seen.get(record.ref)
-            if record.ref not in wanted and (live is None or live.uid != record.uid):
-                rows.at(record.ref).filter(uid=record.uid).delete()
+            live, ref = seen.get(record.ref), record.ref
+            if ref not in wanted and (live is None or live.uid != record.uid):
+                self._records(lease).at(ref).filter(uid=record.uid).delete()
             elif live and (record.live_fp, record.status_fp) != (live.fp, live.status_fp):
-                rows.at(record.ref).update(live_fp=live.fp, status_fp=live.status_fp)
+                self._records(lease).at(ref).update(live_fp=live.fp, status_fp=live.status_fp)
+
+    @staticmethod
+    def _records(lease: Lease) -> AppliedObjectQuerySet:
+        return AppliedObject.objects.filter(lease.holds(), work=lease.work)
 
     def record_deletion(self, task: Task, seen: Mapping[Ref, Live], lease: Lease) -> Outcome:
         """Done when nothing that is ours is left; else say what still goes."""

@@ -1,7 +1,7 @@
 """The statements of every step, made once: what is due, its claim, the status of a row."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from functools import cache
 from typing import Any
@@ -14,6 +14,8 @@ from reconcile.inserting import Inserting
 from reconcile.models.leases import Lease, held
 from reconcile.prepared import Built, Document, Prepared, Value
 from reconcile.values import JSON
+
+_KEYS = 16  # in one statement
 
 
 @cache
@@ -52,6 +54,26 @@ def keys_of() -> Prepared:
     """The keys that a row of the dirty set reads."""
     rows = apps.get_model("reconcile.read")._default_manager.order_by().values_list("key")
     return Prepared(lambda work: (rows.filter(work_id=work), {}), work=int)
+
+
+def readers(keys: Collection[str]) -> set[int]:
+    """The primary keys of the work that reads one of these keys."""
+    ordered, found = sorted(keys), set[int]()
+    for start in range(0, len(ordered), _KEYS):
+        some = {f"key{number}": key for number, key in enumerate(ordered[start : start + _KEYS])}
+        found |= {pk for (pk,) in _reading(len(some)).rows(**some)}
+    return found
+
+
+@cache
+def _reading(count: int) -> Prepared:
+    rows = apps.get_model("reconcile.read")._default_manager.order_by().values_list("work_id")
+
+    def build(**keys: str) -> Built:
+        return rows.filter(key__in=list(keys.values())), {}
+
+    kinds: dict[str, type[Value]] = {f"key{number}": str for number in range(count)}
+    return Prepared(build, **kinds)
 
 
 @cache

@@ -20,7 +20,7 @@ from django.utils import timezone
 from reconcile.correlation import correlation_id, traceparent
 from reconcile.locks import check_references, lock_to_touch, one_writer
 from reconcile.models.leases import Lease as Lease
-from reconcile.models.statements import claimed, fair, taking
+from reconcile.models.statements import claimed, fair, readers, taking
 from reconcile.wake import wake
 
 _SPREAD_SECONDS = 0.5
@@ -195,7 +195,7 @@ class Marks:
         """Do it all. Raises Stale when a lease that had to be held was lost."""
         if self._keys:
             lock_to_touch(self._keys)
-            self.mark(Work.objects.filter(reads__key__in=self._keys), by_the_way=True)
+            self._passed.update(readers(self._keys))
         self._lock()
         for lease in self._leases:
             lease.hold()

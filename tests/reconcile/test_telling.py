@@ -111,9 +111,12 @@ def test_all_of_a_step_is_one_statement_however_much_it_writes(shelf):
         settle()
 
     inserts = [each["sql"] for each in queries if 'INSERT INTO "reconcile_event"' in each["sql"]]
-    assert sum("Planned" in sql for sql in inserts) == 1
-    (stage_insert,) = (sql for sql in inserts if "Planned" in sql)
-    assert "Applied" in stage_insert and "Observed" in stage_insert
+    rows = [int(sql.partition(" times: ")[0]) for sql in inserts]
+    mine = Event.objects.filter(kind="toyplacement", correlation_id="request-1")
+    assert list(mine.order_by("pk").values_list("reason", flat=True)) == [
+        *("Planned", "Applied", "Applied", "Observed", "Deployed")
+    ]
+    assert 5 in rows and sum(rows) == 5 + 1, "the step's in one statement, and one of its parent"
     applied = [event for event in told() if event.reason == "Applied"]
     assert [event.data["count"] for event in applied] == [1, 30]
     assert len(applied[1].data["objects"]) == 20

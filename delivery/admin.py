@@ -7,6 +7,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin, TabularInline
 
+from delivery.admin_applied import RequestTargetAdmin
 from delivery.admin_published import PublishedDefinitionAdmin
 from delivery.admin_types import TypeListAdmin
 from delivery.models import (
@@ -27,6 +28,7 @@ __all__ = [
     "AppPlacementAdmin",
     "ProjectSecretAdmin",
     "PublishedDefinitionAdmin",
+    "RequestTargetAdmin",
     "TypeListAdmin",
 ]
 

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from delivery.api import secrets, workflows
+from delivery.api import applied, secrets, workflows
 from delivery.api.acting import AppActs
 from delivery.api.blocks import RevisionBlocks
 from delivery.api.definitions import DefinitionDetail, DefinitionList
@@ -75,6 +75,7 @@ urlpatterns = [
         for kind in PublishedKind
     ),
     path("clusters/<slug:name>:publish", PublishView.as_view({"post": "publish"})),
+    *applied.urlpatterns,
     *secrets.urlpatterns,
     *workflows.urlpatterns,
     *_below(""),

@@ -1,8 +1,9 @@
 """What the steps of a workflow do to apps: a change is declared once, then it is waited for."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -12,9 +13,12 @@ from delivery.models.app import App
 from delivery.models.placement import AppPlacement
 from delivery.models.workflow import Workflow
 from delivery.rules.promoting import laid_over
+from reconcile.models.convergent import Convergent
 from reconcile.refusals import Conflicting, Refusal
 from reconcile.values import JSON, Phase
 from tenancy.models import Project
+
+R = TypeVar("R", bound=Convergent)
 
 
 class Undeployable(Exception):
@@ -150,11 +154,15 @@ def refused_for_long(app: App, clusters: Collection[str], since: datetime, now: 
     if now < since + limit:
         return ""
     bad = placed(app, clusters).filter(phase=Phase.ERROR, target=app.revision)
-    lasting = [row for row in bad if (began := _bad_since(row)) is None or began + limit <= now]
-    return "; ".join(map(_told, lasting[:5]))[:1000]
+    return "; ".join(map(_told, lasting(list(bad), limit, now)[:5]))[:1000]
 
 
-def _bad_since(row: AppPlacement) -> datetime | None:
+def lasting(rows: Sequence[R], limit: timedelta, now: datetime) -> list[R]:
+    """Return those rows that their clusters have refused for so long, or nobody knows how long."""
+    return [row for row in rows if (began := _bad_since(row)) is None or began + limit <= now]
+
+
+def _bad_since(row: Convergent) -> datetime | None:
     """When its cluster began to refuse; None where that is not told."""
     refused = (each for each in row.conditions if each["type"] == "Synced")
     found: JSON = next((each for each in refused if each["status"] == "False"), {})

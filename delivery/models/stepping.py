@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import cached_property
 
+from delivery.models import applying, requesting
 from delivery.models.deploying import (
     Fares,
     Undeployable,
@@ -17,10 +19,12 @@ from delivery.rules.inputs import PARAMETERS, Missing, filled
 from delivery.rules.running import FAILED, Act, Move, Step, StepPhase
 from delivery.rules.waves import written
 from delivery.rules.workflow_types import (
+    APPLY,
     DEPENDS,
     DEPLOY,
     GROUP,
     NOTIFICATION,
+    REQUEST,
     SUSPEND,
     seconds_of,
 )
@@ -40,11 +44,16 @@ class Stepping(RunRecord):
     class Meta:
         abstract = True
 
+    @cached_property
+    def sending(self) -> set[str]:
+        """The tokens of requests that this very step of the run has begun to send."""
+        return set()
+
     def make(self, move: Move, now: datetime) -> bool:
         """Make a move; False when there was nothing to it after all."""
         step = move.step
         if move.act == Act.BEGIN:
-            self._begin(step, now)
+            self.begin(step, now)
         elif move.act == Act.LOOK:
             return self._look(step, now)
         elif move.act == Act.END:
@@ -74,10 +83,11 @@ class Stepping(RunRecord):
         bad, data = phase == StepPhase.FAILED, {"step": step.name}
         self.tell(_EVENTS[phase], f"{text} {message}".strip(), warning=bad, data=data)
 
-    def _begin(self, step: Step, now: datetime) -> None:
+    def begin(self, step: Step, now: datetime) -> None:
+        """Begin a step with its inputs in their places."""
         self.progress[step.name] |= {"phase": StepPhase.RUNNING.value, "started": written(now)}
         try:
-            properties = filled(step, self._values())
+            properties = filled(step, self.values())
         except Missing as error:
             self.finish(step, StepPhase.FAILED, now, str(error), reason=FAILED)
             return
@@ -88,7 +98,7 @@ class Stepping(RunRecord):
             return
         _BEGINNINGS[step.type](self, step, properties, now)
 
-    def _values(self) -> JSON:
+    def values(self) -> JSON:
         """What inputs may take: outputs by name, and parameters."""
         found = {f"{PARAMETERS}{name}": value for name, value in self.parameters.items()}
         for record in self.progress.values():
@@ -154,7 +164,7 @@ class Stepping(RunRecord):
         if "revision" not in data:
             if cordon_of(self.workflow):
                 return False
-            self._begin(step, now)
+            self.begin(step, now)
             return True
         app = find_app(self.workflow.project, data["app"])
         if app is None:
@@ -173,7 +183,7 @@ class Stepping(RunRecord):
         told = "" if found.deployed else refused_for_long(app, data["clusters"], began, now)
         if told or (found.failed and not data["new"]):  # what failed before may yet come up
             found = Fares(failed=bool(told), message=told or found.message)
-        return self._note(step, found, now)
+        return self.note(step, found, now)
 
     def _begin_depends(self, step: Step, properties: JSON, now: datetime) -> None:
         self.progress[step.name]["data"] = {"app": properties["name"]}
@@ -182,13 +192,13 @@ class Stepping(RunRecord):
         data = self.progress[step.name]["data"]
         app = find_app(self.workflow.project, data["app"])
         if app is None:
-            return self._note(step, Fares(message=f"There is no app {data['app']} yet."), now)
+            return self.note(step, Fares(message=f"There is no app {data['app']} yet."), now)
         found = fares(app, app.revision, app.generation)
         if found.deployed:
             data["revision"] = app.revision
-        return self._note(step, Fares(found.deployed, False, found.message, found.soon), now)
+        return self.note(step, Fares(found.deployed, False, found.message, found.soon), now)
 
-    def _note(self, step: Step, found: Fares, now: datetime) -> bool:
+    def note(self, step: Step, found: Fares, now: datetime) -> bool:
         """Write down how the app fares; whether that is news."""
         record = self.progress[step.name]
         if found.deployed or found.failed:
@@ -210,6 +220,8 @@ _BEGINNINGS: dict[str, Callable[[Stepping, Step, JSON, datetime], None]] = {
     DEPLOY: Stepping._begin_deploy,
     DEPENDS: Stepping._begin_depends,
     SUSPEND: Stepping._begin_suspend,
+    APPLY: applying.begin,
+    REQUEST: requesting.begin,
     NOTIFICATION: Stepping._begin_notification,
     GROUP: Stepping._begin_group,
 }
@@ -217,4 +229,6 @@ _LOOKS: dict[str, Callable[[Stepping, Step, datetime], bool]] = {
     DEPLOY: Stepping._look_deploy,
     DEPENDS: Stepping._look_depends,
     SUSPEND: Stepping._look_suspend,
+    APPLY: applying.look,
+    REQUEST: requesting.look,
 }

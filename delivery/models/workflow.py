@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 
 from delivery.models.allowing import refuse_unlisted_steps
 from delivery.models.placement import AppPlacement
+from delivery.models.request_target import refuse_unlisted_requests
 from delivery.models.validators import errors_of
 from delivery.models.workflow_version import WorkflowVersion
 from delivery.rules.inputs import parameters_of
@@ -30,6 +31,7 @@ from tenancy.models.cordon import Cordonable
 if TYPE_CHECKING:
     from django.db.models.fields.related_descriptors import RelatedManager
 
+    from delivery.models.project_object import ProjectObject
     from delivery.models.workflow_run import WorkflowRun
 
 
@@ -65,6 +67,7 @@ class Workflow(Cordonable):
     if TYPE_CHECKING:
         versions: RelatedManager[WorkflowVersion]
         runs: RelatedManager[WorkflowRun]
+        objects_applied: RelatedManager[ProjectObject]
 
     class Meta:
         ordering = ["project__tenant__name", "project__name", "name"]
@@ -111,6 +114,7 @@ class Workflow(Cordonable):
             return
         before = current.spec["steps"] if current else []
         refuse_unlisted_steps(self.project.tenant, self.steps, before)
+        refuse_unlisted_requests(self.project.tenant, self.steps, before)
         self.version += 1
         self.versions.create(
             number=self.version,

@@ -8,11 +8,12 @@ from django.db import models
 from django.db.models import Max
 from django.utils import timezone
 
+from delivery.models import applying, requesting
 from delivery.models.commanding import Commanding
 from delivery.models.deploying import find_app, placed
 from delivery.models.workflow import Workflow
 from delivery.rules.inputs import parameter_faults, parameters_of
-from delivery.rules.running import LIVE, RunState, fresh, has_failed, is_over, moves, next_due
+from delivery.rules.running import LIVE, RunState, Step, fresh, has_failed, is_over, moves, next_due
 from reconcile.correlation import correlate, correlation_id, new_correlation_id
 from reconcile.errors import Stale
 from reconcile.loop import Outcome
@@ -91,7 +92,7 @@ class WorkflowRun(Commanding):
     def _go_on(self, lease: Lease) -> None:
         """A touch may come before a key is stored: then everything is looked at once more."""
         while True:
-            while self._advance(lease):
+            while self._advance(lease) or requesting.send_due(self, lease):
                 lease.check()
             with reading() as keys:
                 self._read()
@@ -119,6 +120,8 @@ class WorkflowRun(Commanding):
     def _read(self) -> None:
         """Read the keys of the apps that steps wait for, and of where these are."""
         for step in self.running():
+            if found := self.progress[step.name]["data"].get("object"):
+                self._read_object(step, found)
             name = self.progress[step.name]["data"].get("app")
             if name and "revision" not in self.progress[step.name]["data"]:
                 read(self.workflow.project.tenant.key)  # it may be cordoned
@@ -127,6 +130,14 @@ class WorkflowRun(Commanding):
                 for row in placed(app, ()):
                     read(row.key)
 
+    def _read_object(self, step: Step, name: str) -> None:
+        """Read the key of an object that a step waits for, and of where it is."""
+        read(self.workflow.project.tenant.key)  # it may be cordoned
+        if found := applying.find(self, name):
+            read(found.key)
+            for row in applying.placed(found, self.progress[step.name]["data"]):
+                read(row.key)
+
     def _look_in(self) -> float | None:
         if self.over:
             return None
@@ -134,6 +145,6 @@ class WorkflowRun(Commanding):
         looks = [max(0.0, (due - timezone.now()).total_seconds())] if due else []
         for step in self.running():
             data = self.progress[step.name]["data"]
-            if "app" in data:
+            if "app" in data or "object" in data:
                 looks.append(_SOON if data.get("soon") else _LOOK)
         return min(looks, default=None)

@@ -49,6 +49,7 @@ LIVE = frozenset({RunState.RUNNING, RunState.SUSPENDING})
 OVER = frozenset({StepPhase.SUCCEEDED, StepPhase.FAILED, StepPhase.SKIPPED})
 UNDER_WAY = frozenset({StepPhase.RUNNING, StepPhase.SUSPENDING})
 TIMEOUT, CONDITION, FAILED, TERMINATED = "Timeout", "Condition", "Failed", "Terminated"
+INTERRUPTED = "Interrupted"
 
 Progress = Mapping[str, JSON]
 

@@ -33,7 +33,7 @@ def unsafe(listed: list[object], what: str = "Components") -> Problem | None:
     return None
 
 
-def reserved_keys(components: list[object]) -> Iterator[Problem]:
+def reserved_keys(components: object) -> Iterator[Problem]:
     """Yield the keys that steer a platform, wherever they stand (kubevela#7139 among others)."""
     for path, value in _walk(components):
         for key in value if isinstance(value, dict) else ():

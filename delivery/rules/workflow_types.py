@@ -1,12 +1,14 @@
 """The types of steps that workflows may have, with the schemas of their properties. Pure.
 
-Names are KubeVela's. Nothing here sends anything out of KubeNova, runs a command or reaches an
-object that is not an app of the project (threat A3): those types are not among them.
+Names are KubeVela's. Nothing here runs a command, reads an object or writes one outside of the
+project (threat A3): those types are not among them. Objects are of few kinds (`objects`), requests
+go to servers that operators have named and to no other (`requests`).
 """
 
 import re
 
 from delivery.rules.overrides import OVERRIDES
+from delivery.rules.requests import REQUEST_PROPERTIES
 from delivery.rules.shapes import LABEL, listed, obj, text, whole
 from reconcile.values import JSON
 
@@ -15,6 +17,8 @@ DEPLOY = "deploy"
 SUSPEND = "suspend"
 NOTIFICATION = "notification"
 DEPENDS = "depends-on-app"
+APPLY = "apply-object"
+REQUEST = "request"
 
 LONGEST = 30 * 24 * 3600  # seconds that a step may take or wait
 _PART = re.compile(r"([0-9]{1,7})(h|m|s)")
@@ -40,6 +44,8 @@ TYPES: dict[str, JSON] = {
     SUSPEND: obj(duration=DURATION, message=_MESSAGE),
     NOTIFICATION: obj(("message",), message=_MESSAGE),
     DEPENDS: obj(("name",), name=LABEL),
+    APPLY: obj(("value",), value={"type": "object"}, clusters=listed(LABEL, 200, 1)),
+    REQUEST: REQUEST_PROPERTIES,
     GROUP: obj(),
 }
 
@@ -51,11 +57,13 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     DEPENDS: ("revision",),
     SUSPEND: ("by", "comment"),
     NOTIFICATION: (),
+    APPLY: ("object",),
+    REQUEST: ("status", "value"),
     GROUP: (),
 }
 
 # What only a workflow engine on a cluster could do.
-UNSERVED = frozenset({"apply-component", "apply-object", "request"})
+UNSERVED = frozenset({"apply-component"})
 CAPABILITY = "delivery.workflowrun"
 
 

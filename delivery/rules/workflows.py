@@ -8,16 +8,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from delivery.rules.conditions import BadCondition, names_in, parse
 from delivery.rules.depending import dependency_problems
 from delivery.rules.inputs import PARAMETERS, PLACE, keys_of, told_by
+from delivery.rules.objects import object_problems
 from delivery.rules.problems import first_of_each_place, names_of
+from delivery.rules.requests import request_problems
 from delivery.rules.running import Mode, Step, before, steps_of
 from delivery.rules.schema import Path, Problem, schema_problems, within
 from delivery.rules.shapes import listed, obj, text
 from delivery.rules.storable import reserved_keys, unsafe
 from delivery.rules.workflow_types import (
+    APPLY,
     DEPLOY,
     DURATION,
     GROUP,
     OUTPUTS,
+    REQUEST,
     TYPES,
     UNSERVED,
     duration_fault,
@@ -137,11 +141,30 @@ def _properties(type_: str, properties: JSON, given: Sequence[object]) -> Iterat
         return
     if fault := duration_fault(properties["duration"]) if "duration" in properties else "":
         yield Problem(("duration",), "duration", fault)
-    if type_ == DEPLOY and "revision" in {*properties, *given}:
-        for key in ("components", "clusters"):
-            if key in properties:
-                told = "An earlier revision comes back as it was, everywhere."
-                yield Problem((key,), "conflict", told)
+    for problem in _JUDGES[type_](properties, given) if type_ in _JUDGES else ():
+        if not (problem.code == "required" and problem.path[0] in given):
+            yield problem
+
+
+def _deploy(properties: JSON, given: Sequence[object]) -> Iterator[Problem]:
+    if "revision" not in {*properties, *given}:
+        return
+    for key in ("components", "clusters"):
+        if key in properties:
+            told = "An earlier revision comes back as it was, everywhere."
+            yield Problem((key,), "conflict", told)
+
+
+def _object(properties: JSON, given: Sequence[object]) -> Iterator[Problem]:
+    if "value" in properties:
+        yield from within(("value",), object_problems(properties["value"]))
+
+
+def _request(properties: JSON, given: Sequence[object]) -> Iterator[Problem]:
+    return request_problems(properties)
+
+
+_JUDGES = {DEPLOY: _deploy, APPLY: _object, REQUEST: _request}
 
 
 def _told(step: JSON) -> Iterator[Problem]:

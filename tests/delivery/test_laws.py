@@ -3,10 +3,20 @@
 import pytest
 
 from delivery.adapters.native import DEPLOYMENT
-from delivery.models import App, AppPlacement, ProjectSecret, SecretPlacement
+from delivery.models import (
+    App,
+    AppPlacement,
+    ObjectPlacement,
+    ProjectObject,
+    ProjectSecret,
+    SecretPlacement,
+    Workflow,
+)
+from reconcile.values import JSON
 from tenancy.models import Project
 from tests.clusters.steps import settle
 from tests.delivery.controllers import become_ready
+from tests.delivery.flows import step
 from tests.delivery.samples import component, with_traits
 from tests.fleet import Fleet
 from tests.people import make_acme
@@ -85,3 +95,34 @@ class TestSecretPlacement(ConvergenceLaws):
 
     def urls(self, row: SecretPlacement) -> list[str]:
         return ["/api/v1/projects/shop/secrets/db", "/api/v1/tenants/acme/projects/shop/secrets/db"]
+
+
+class TestObjectPlacement(ConvergenceLaws):
+    model = ObjectPlacement
+
+    @pytest.fixture(autouse=True)
+    def world(self, fleet: Fleet, db) -> None:
+        """A registered cluster with the namespace of acme/shop, and a workflow there."""
+        self.fleet = fleet
+        fleet.register("sandbox")
+        tenant = make_acme(placement={"clusters": ["sandbox"]})
+        shop = Project(tenant=tenant, name="shop")
+        shop.declare(by="alice")
+        Workflow(project=shop, name="release", steps=[step("tell")]).declare(by="bob")
+        settle()
+
+    def apply(self, data: JSON) -> None:
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}}
+        workflow = Workflow.objects.get()
+        ProjectObject.apply(workflow, "configmap-settings", {**body, "data": data}, []).declare("bob")
+
+    def declare(self) -> ObjectPlacement:
+        self.apply({"mode": "prod", "level": "info"})
+        return ObjectPlacement.objects.get()
+
+    def narrow(self, row: ObjectPlacement) -> None:
+        self.apply({"mode": "prod"})
+
+    def urls(self, row: ObjectPlacement) -> list[str]:
+        shop = "projects/shop/objects/configmap-settings"
+        return [f"/api/v1/{shop}", f"/api/v1/tenants/acme/{shop}"]

@@ -1,0 +1,141 @@
+"""Objects that steps of workflows have applied: rows that converge, as all that is on clusters."""
+
+from collections.abc import Collection, Iterable
+from typing import ClassVar, Self
+
+from django.contrib.auth.models import AnonymousUser, User
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import QuerySet
+
+from delivery.models.validators import errors_of
+from delivery.models.workflow import Workflow
+from delivery.rules.objects import object_problems
+from reconcile.models.rows import read
+from reconcile.refusals import Conflicting, Deleting, LimitReached
+from reconcile.values import JSON
+from tenancy.models import Project
+from tenancy.models.cordon import Cordonable
+
+MAX_OBJECTS = 200  # of a project
+EVERYWHERE = ""
+
+
+class ObjectQuerySet(QuerySet["ProjectObject"]):
+    """Reading verbs."""
+
+    def visible_to(self, user: User | AnonymousUser) -> Self:
+        """Whoever sees a project sees what steps have applied in it."""
+        if user.is_active and user.is_staff:
+            return self
+        return self.filter(project__in=Project.objects.visible_to(user).order_by())
+
+
+class ProjectObject(Cordonable):
+    """An object in the namespace of a project, applied by a step; it goes with its workflow.
+
+    `bodies` holds what is wanted by the name of a cluster, under `EVERYWHERE` for all the others
+    of the project. So a step for one cluster leaves alone what an earlier one has brought to
+    another. `name` is the kind and the object's own name, such as `configmap-settings`.
+    """
+
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="objects_applied")
+    workflow = models.ForeignKey(Workflow, on_delete=models.PROTECT, related_name="objects_applied")
+    name = models.CharField(max_length=100)
+    bodies = models.JSONField(default=dict)
+
+    objects = ObjectQuerySet.as_manager()
+
+    spec_fields: ClassVar[tuple[str, ...]] = ("name", "bodies")
+
+    class Meta:
+        ordering = ["project__tenant__name", "project__name", "name"]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "name"], name="object_once_per_project")
+        ]
+
+    def __str__(self) -> str:
+        return f"Object {self.project.tenant.name}/{self.project.name}/{self.name}"
+
+    @property
+    def kind(self) -> str:
+        """As people know it."""
+        return "Object"
+
+    @property
+    def tenant_name(self) -> str:
+        """The tenant of its project."""
+        return self.project.tenant_name
+
+    def above(self) -> Project:
+        """Its project."""
+        return self.project
+
+    def may(self, user: User | AnonymousUser, action: str) -> bool:
+        """Whoever delivers into the project applies and removes objects; every member sees them."""
+        return self.project.may(user, "view" if action == "view" else "deliver")
+
+    def body_on(self, cluster: str) -> JSON | None:
+        """What is wanted on a cluster; None for nothing."""
+        found: JSON | None = self.bodies.get(cluster, self.bodies.get(EVERYWHERE))
+        return found
+
+    @property
+    def wanted(self) -> list[JSON]:
+        """What is wanted where: each body once, with its clusters; without any, everywhere else."""
+        found: list[JSON] = []
+        for cluster, body in sorted(self.bodies.items()):
+            names = [cluster] if cluster else []
+            same = next((each for each in found if names and each["value"] == body), None)
+            if same and same["clusters"]:
+                same["clusters"] += names
+            else:
+                found.append({"clusters": names, "value": body})
+        return found
+
+    def want(self, body: JSON, clusters: Collection[str]) -> None:
+        """Want this body on these clusters; without any, on all of them and nothing else."""
+        named = dict.fromkeys(clusters, body)
+        self.bodies = {**self.bodies, **named} if named else {EVERYWHERE: body}
+
+    # --- What is declared.
+
+    def clean(self) -> None:
+        """Refuse what no step may apply."""
+        for body in self.bodies.values():
+            if problems := list(object_problems(body)):
+                raise ValidationError({"bodies": errors_of(problems)})
+
+    def targets(self) -> Iterable[int]:
+        """The clusters of its project on which it is wanted."""
+        read(self.project.key)
+        rows = self.project.placements.filter(unselected=False, deletion_requested_at=None)
+        if EVERYWHERE not in self.bodies:
+            rows = rows.filter(cluster__name__in=self.bodies)
+        return sorted(rows.values_list("cluster_id", flat=True))
+
+    def on_declared(self, *, by: str, created: bool) -> None:
+        """Refuse what cannot be made: too many, or in a project or workflow that goes."""
+        if Project.objects.filter(pk=self.project_id).exclude(deletion_requested_at=None).exists():
+            raise Deleting(f"{self.project} is being deleted and takes no objects.")
+        if Workflow.objects.filter(pk=self.workflow_id, deletion_requested_at=None).count() == 0:
+            raise Deleting(f"{self.workflow} is being deleted and applies nothing.")
+        self.refuse_cordoned()
+        known = ProjectObject.objects.filter(project=self.project_id)
+        if created and known.count() > MAX_OBJECTS:
+            text = f"Steps may apply {MAX_OBJECTS} objects in a project."
+            raise LimitReached(text, limit=MAX_OBJECTS)
+
+    @classmethod
+    def apply(cls, workflow: Workflow, name: str, body: JSON, clusters: Collection[str]) -> Self:
+        """Return the object as a step of the workflow wants it; not declared yet.
+
+        Raises Conflicting where another workflow has applied one of this kind and name.
+        """
+        rows = cls.locked().select_related("project__tenant", "workflow__project__tenant")
+        found = rows.filter(project=workflow.project, name=name).first()
+        if found and found.workflow_id != workflow.pk:
+            raise Conflicting(f"{found} belongs to {found.workflow}. Use another name.")
+        row = found or cls(project=workflow.project, workflow=workflow, name=name)
+        row.want(body, clusters)
+        return row

@@ -52,7 +52,7 @@ def look(run: "Stepping", step: Step, now: datetime) -> bool:
     if "wanted" not in data:
         if cordon_of(run.workflow):
             return False
-        run.begin(step, now)
+        run.begin_step(step, now)
         return True
     found = find(run, data["object"])
     if found is None or found.generation < data["wanted"]:

@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from delivery.models.validators import errors_of
 from delivery.models.workflow import Workflow
 from delivery.rules.objects import object_problems
+from reconcile.models import marking
 from reconcile.models.rows import read
 from reconcile.refusals import Conflicting, Deleting, LimitReached
 from reconcile.values import JSON
@@ -125,6 +126,12 @@ class ProjectObject(Cordonable):
         if created and known.count() > MAX_OBJECTS:
             text = f"Steps may apply {MAX_OBJECTS} objects in a project."
             raise LimitReached(text, limit=MAX_OBJECTS)
+
+    def forget(self) -> None:
+        """As for any row; its workflow may wait for that."""
+        with marking():
+            super().forget()
+            self.workflow.mark_to_sum_up()
 
     @classmethod
     def apply(cls, workflow: Workflow, name: str, body: JSON, clusters: Collection[str]) -> Self:

@@ -53,7 +53,7 @@ class Stepping(RunRecord):
         """Make a move; False when there was nothing to it after all."""
         step = move.step
         if move.act == Act.BEGIN:
-            self.begin(step, now)
+            self.begin_step(step, now)
         elif move.act == Act.LOOK:
             return self._look(step, now)
         elif move.act == Act.END:
@@ -83,7 +83,7 @@ class Stepping(RunRecord):
         bad, data = phase == StepPhase.FAILED, {"step": step.name}
         self.tell(_EVENTS[phase], f"{text} {message}".strip(), warning=bad, data=data)
 
-    def begin(self, step: Step, now: datetime) -> None:
+    def begin_step(self, step: Step, now: datetime) -> None:
         """Begin a step with its inputs in their places."""
         self.progress[step.name] |= {"phase": StepPhase.RUNNING.value, "started": written(now)}
         try:
@@ -164,7 +164,7 @@ class Stepping(RunRecord):
         if "revision" not in data:
             if cordon_of(self.workflow):
                 return False
-            self.begin(step, now)
+            self.begin_step(step, now)
             return True
         app = find_app(self.workflow.project, data["app"])
         if app is None:

@@ -114,7 +114,9 @@ class TestObjectPlacement(ConvergenceLaws):
     def apply(self, data: JSON) -> None:
         body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}}
         workflow = Workflow.objects.get()
-        ProjectObject.apply(workflow, "configmap-settings", {**body, "data": data}, []).declare("bob")
+        ProjectObject.apply(workflow, "configmap-settings", {**body, "data": data}, []).declare(
+            "bob"
+        )
 
     def declare(self) -> ObjectPlacement:
         self.apply({"mode": "prod", "level": "info"})

@@ -6,6 +6,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from delivery.api.waves import StrategyField
+from delivery.api.workflow_bodies import AppWorkflowField
 from delivery.intents import HEALTH_DEADLINE
 from delivery.models import App, Revision, RevisionBlock
 from delivery.models.retreating import OnFailure
@@ -145,6 +146,11 @@ class AppSerializer(DeclaredSerializer):
     strategy = StrategyField(
         required=False,
         help_text="In which waves a new revision comes to the clusters. Empty: to all at once.",
+    )
+    workflow = AppWorkflowField(
+        required=False,
+        help_text="What brings each new revision to the clusters instead of waves: steps, or the "
+        "name of a workflow. Empty: nothing does, it comes by itself.",
     )
     health_deadline = IntegerField(
         required=False,

@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from delivery.models import WorkflowRun, WorkflowVersion
 from delivery.rules.running import Mode, RunState, StepPhase
-from delivery.rules.workflow_types import STEP_TYPES
+from delivery.rules.workflow_types import OUTPUTS, STEP_TYPES
 from reconcile.api.fields import KeyField, StringField
 from reconcile.api.serializers import DeclaredSerializer, StrictSerializer
 from reconcile.values import JSON
@@ -29,7 +29,9 @@ class WorkflowStepOutputSerializer(StrictSerializer):
     """A value that later steps may take."""
 
     name = StringField()
-    valueFrom = serializers.ChoiceField(choices=["revision", "by", "comment"])
+    valueFrom = serializers.ChoiceField(
+        choices=sorted({word for words in OUTPUTS.values() for word in words})
+    )
 
 
 class WorkflowSubStepSerializer(StrictSerializer):
@@ -55,6 +57,25 @@ class WorkflowStepSerializer(WorkflowSubStepSerializer):
     subSteps = WorkflowSubStepSerializer(many=True, required=False)
 
 
+class AppWorkflowSerializer(StrictSerializer):
+    """What brings each new revision of an app to its clusters: steps, or a workflow's name."""
+
+    name = StringField(required=False, help_text="Of a workflow of the project, instead of steps.")
+    mode = serializers.ChoiceField(choices=list(Mode), required=False)
+    steps = WorkflowStepSerializer(many=True, required=False)
+
+
+@extend_schema_field(AppWorkflowSerializer)
+class AppWorkflowField(serializers.JSONField):
+    """The workflow of an app as it is: data, which the model judges and nobody evaluates."""
+
+    def to_internal_value(self, data: Any) -> JSON:
+        """Return it. Raises ValidationError for anything but an object."""
+        if not isinstance(data, Mapping):
+            raise serializers.ValidationError("Use an object.", code="type")
+        return dict(data)
+
+
 @extend_schema_field(WorkflowStepSerializer(many=True))
 class StepsField(serializers.JSONField):
     """The steps as they are: data, which the model judges and nobody evaluates."""
@@ -72,6 +93,13 @@ class WorkflowSerializer(DeclaredSerializer):
         help_text="StepByStep: one after the other. DAG: each as soon as what it names is over.",
     )
     steps = StepsField()
+    app = serializers.CharField(
+        source="app.name",
+        default=None,
+        read_only=True,
+        allow_null=True,
+        help_text="The app that alone writes and runs it; null for a workflow of its own.",
+    )
     version = serializers.IntegerField(
         read_only=True, help_text="Counts the changes of mode and steps."
     )
@@ -135,7 +163,9 @@ class SubStepRunSerializer(serializers.Serializer[object]):
     name = serializers.CharField()
     type = serializers.CharField()
     phase = serializers.ChoiceField(choices=list(StepPhase))
-    reason = serializers.CharField(help_text="Failed, Timeout, Condition, Terminated, or empty.")
+    reason = serializers.CharField(
+        help_text="Failed, Timeout, Condition, Terminated, Interrupted, Superseded, or empty."
+    )
     message = serializers.CharField()
     started = serializers.DateTimeField(allow_null=True)
     finished = serializers.DateTimeField(allow_null=True)
@@ -162,5 +192,13 @@ class WorkflowRunSerializer(serializers.ModelSerializer[WorkflowRun]):
         model = WorkflowRun
         fields = (
             *("workflow", "number", "uid", "version", "state", "message", "parameters"),
-            *("asked_by", "suspended_by", "correlation_id", "created_at", "finished_at", "steps"),
+            *(
+                "revision",
+                "asked_by",
+                "suspended_by",
+                "correlation_id",
+                "created_at",
+                "finished_at",
+                "steps",
+            ),
         )

@@ -12,10 +12,10 @@ from django.db.models import F, QuerySet
 from clusters.models import Cluster
 from delivery.intents import HEALTH_DEADLINE
 from delivery.models.allowing import refuse_unlisted
+from delivery.models.flowing import Flowing
 from delivery.models.freezing import BREAK_GLASS
 from delivery.models.overrides import Overridden
 from delivery.models.published_types import hold_types
-from delivery.models.retreating import Retreating
 from delivery.models.revision import Revision
 from delivery.models.secret import ProjectSecret, hold_references
 from delivery.models.serving import refuse_unserved
@@ -44,7 +44,7 @@ class AppQuerySet(QuerySet["App"]):
         return self.filter(project__in=Project.objects.visible_to(user).order_by())
 
 
-class App(Cordonable, Retreating, Overridden):
+class App(Cordonable, Flowing, Overridden):
     """What a team runs. A change of what it consists of makes a new revision, nothing else does."""
 
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="apps")
@@ -75,6 +75,7 @@ class App(Cordonable, Retreating, Overridden):
         "overrides",
         "placement",
         "strategy",
+        "workflow",
         "health_deadline",
         "on_failure",
         "repair_mode",
@@ -119,6 +120,7 @@ class App(Cordonable, Retreating, Overridden):
             "overrides": [*self.override_faults(known), *self._unknown_secrets("overrides")],
             "placement": self._foreign_clusters(known),
             "strategy": self.strategy_faults(known),
+            "workflow": self.workflow_faults(),
         }
         errors = {column: errors_of(found) for column, found in faults.items()}
         if found := {column: each for column, each in errors.items() if each}:
@@ -190,6 +192,7 @@ class App(Cordonable, Retreating, Overridden):
         clusters = list(Cluster.objects.filter(pk__in=self.targets()))
         self.refuse_clashes(clusters)
         refuse_unserved(self, clusters)
+        self.prepare_flow(by)
         current = self.current_revision()
         if current is None or current.spec_hash != digest(self.revised()):
             self.refuse_blocked(digest(self.revised()))

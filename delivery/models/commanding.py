@@ -4,17 +4,12 @@ from django.utils import timezone
 
 from delivery.models.stepping import Stepping
 from delivery.rules.running import (
-    FAILED,
-    OVER,
-    TERMINATED,
-    UNDER_WAY,
     RunState,
     Step,
     StepPhase,
     fresh,
     to_retry,
 )
-from delivery.rules.waves import written
 from reconcile.correlation import correlate, correlation_id, new_correlation_id
 from reconcile.models import marking
 from reconcile.refusals import Conflicting, Fault, Invalid
@@ -94,20 +89,11 @@ class Commanding(Stepping):
         """
         with marking():
             self._hold("terminated")
-            now = written(timezone.now())
             told = _told(f"Terminated by {by}", message)
-            for record in self.progress.values():
-                begun = record["phase"] in UNDER_WAY
-                if record["phase"] in OVER:
-                    continue
-                phase = StepPhase.FAILED if begun else StepPhase.SKIPPED
-                reason = TERMINATED if begun else FAILED
-                record |= {"phase": phase.value, "reason": reason, "finished": now}
-                record |= {"message": told, "by": by if begun else ""}
             self.tell(
                 "RunTerminationAsked", _told(f"{self}: terminated by {by}", message), actor=by
             )
-            self.end(RunState.TERMINATED)
+            self.cut(told, by=by)
             self.mark()
 
     def retry(self, by: str, *, message: str = "") -> list[str]:
@@ -122,6 +108,7 @@ class Commanding(Stepping):
                 text = f"{self} is {self.state}: only one that has failed can be retried."
                 raise Conflicting(text, state=self.state)
             self.refuse_second(workflow)
+            self.refuse_superseded()
             again = to_retry(self.steps, self.progress)
             for name in again:
                 self.progress[name] = fresh()

@@ -59,6 +59,8 @@ def change(project: Project, properties: JSON, *, by: str, why: str) -> tuple[Ap
 
     Raises Undeployable for what is refused: nothing of it is left then.
     """
+    if "app" not in properties:
+        raise Undeployable("It names no app.")
     app = find_app(project, properties["app"], locked=True)
     if app is None:
         raise Undeployable(f"There is no app {properties['app']} in {project}.")

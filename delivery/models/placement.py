@@ -30,6 +30,7 @@ _PHASES = {
 }
 _CLASH_LOOK = 300.0
 _TURN = Wait("WaitingForWave", "It waits for its wave of the rollout.", look_in=300.0)
+_STEP = Wait("WaitingForWorkflow", "It waits for a step of its workflow.", look_in=300.0)
 _FOREIGN = Wait(
     "WaitingForType",
     "It uses types that operators have published for KubeVela, and plain Kubernetes serves here.",
@@ -134,8 +135,9 @@ class AppPlacement(Publishing):
     def _turn(self) -> Wait:
         """What it waits for as long as nothing is to run there."""
         read(self.app.project.tenant.key)
-        found = self.app.held()
-        return Wait(found.reason, found.message, look_in=_TURN.look_in) if found else _TURN
+        if found := self.app.held():
+            return Wait(found.reason, found.message, look_in=_TURN.look_in)
+        return _STEP if self.app.rolling() else _TURN
 
     def record_success(
         self, task: Task, seen: Mapping[Ref, Live], generation: int, lease: Lease

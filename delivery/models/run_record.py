@@ -9,14 +9,18 @@ from django.utils import timezone
 
 from delivery.models.workflow import Workflow
 from delivery.rules.running import (
+    FAILED,
     LIVE,
     OVER,
+    TERMINATED,
+    UNDER_WAY,
     RunState,
     Step,
     StepPhase,
     is_waiting,
     steps_of,
 )
+from delivery.rules.waves import written
 from reconcile.models import Event
 from reconcile.models.rows import Row
 from reconcile.refusals import Conflicting, Deleting
@@ -37,12 +41,16 @@ _ENDED = {
 
 
 class RunRecord(Row):
-    """One run. What is declared later does not change it; `progress` holds a record per step."""
+    """One run. What is declared later does not change it; `progress` holds a record per step.
+
+    `revision` is that of the app whose rollout it is, None for a run by request.
+    """
 
     workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="runs")
     number = models.PositiveIntegerField()
     version = models.PositiveIntegerField()
     spec = models.JSONField()
+    revision = models.PositiveIntegerField(null=True, blank=True, editable=False)
     message = models.CharField(max_length=300, blank=True, default="")
     parameters = models.JSONField(default=dict, blank=True)
     asked_by = models.CharField(max_length=150)
@@ -119,6 +127,18 @@ class RunRecord(Row):
         self.tell(f"Run{state.capitalize()}", f"{self} has {_ENDED[state]}.{told}", warning=bad)
         self.keep()
 
+    def cut(self, told: str, *, by: str = "", reason: str = TERMINATED) -> None:
+        """It ends now: what is under way has failed, the rest is skipped."""
+        now = written(timezone.now())
+        for record in self.progress.values():
+            if record["phase"] in OVER:
+                continue
+            begun = record["phase"] in UNDER_WAY
+            phase = StepPhase.FAILED if begun else StepPhase.SKIPPED
+            record |= {"phase": phase.value, "reason": reason if begun else FAILED}
+            record |= {"finished": now, "message": told, "by": by if begun else ""}
+        self.end(RunState.TERMINATED)
+
     def keep(self) -> None:
         """Write down how it fares; whoever calls it holds the row."""
         if not self.over:
@@ -126,6 +146,8 @@ class RunRecord(Row):
             self.state = RunState.SUSPENDING if waiting else RunState.RUNNING
         names = ("state", "progress", "suspended_by", "finished_at", "correlation_id")
         rows = type(self)._default_manager.filter(pk=self.pk)
+        if self.workflow.app and not rows.filter(state=self.state).exists():
+            self.workflow.app.mark_to_sum_up()
         rows.update(updated_at=timezone.now(), **{name: getattr(self, name) for name in names})
         status = Status.UNKNOWN if not self.over else Status.TRUE
         good = self.state == RunState.SUCCEEDED
@@ -152,6 +174,21 @@ class RunRecord(Row):
 
     # --- What it belongs to.
 
+    @property
+    def superseded(self) -> int:
+        """The number of the revision that has come since, where it rolls out another; else 0."""
+        app = self.workflow.app
+        return app.revision if app and app.revision != self.revision else 0
+
+    def refuse_superseded(self) -> None:
+        """Raise Conflicting where the app is at another revision by now."""
+        if newer := self.superseded:
+            raise Conflicting(
+                f"{self} rolls out revision {self.revision}, and {self.workflow.app} is at "
+                f"{newer}. Roll back to revision {self.revision} instead.",
+                revision=newer,
+            )
+
     @classmethod
     def held_workflow(cls, workflow: Workflow) -> Workflow:
         """Return the workflow as it is now, held. Raises Deleting, Conflicting if cordoned."""
@@ -163,7 +200,12 @@ class RunRecord(Row):
 
     @classmethod
     def refuse_second(cls, workflow: Workflow) -> None:
-        """Raise Conflicting while a run is under way: two would undo each other's changes."""
+        """Raise Conflicting while a run is under way: two would undo each other's changes.
+
+        Runs of an app's own end by themselves when another revision is there.
+        """
+        if workflow.app_id:
+            return
         if found := workflow.runs.filter(state__in=LIVE).first():
             raise Conflicting(
                 f"{found} is {found.state}. Wait for its end, or terminate it: POST "

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from delivery.models import applying, requesting
+from delivery.models import applying, requesting, rolling
 from delivery.models.deploying import (
     Fares,
     Undeployable,
@@ -140,6 +140,9 @@ class Stepping(RunRecord):
 
         While the tenant is cordoned nothing can be declared: the step waits for that.
         """
+        if self.workflow.app:
+            rolling.begin(self, step, properties, now)
+            return
         if text := cordon_of(self.workflow):
             self.progress[step.name] |= {"message": text, "data": {"app": properties["app"]}}
             return
@@ -159,6 +162,8 @@ class Stepping(RunRecord):
         self.progress[step.name]["message"] = f"Waiting for revision {app.revision} of {app}."
 
     def _look_deploy(self, step: Step, now: datetime) -> bool:
+        if self.workflow.app:
+            return rolling.look(self, step, now)
         record = self.progress[step.name]
         data = record["data"]
         if "revision" not in data:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from django.core.exceptions import ValidationError
 
 from delivery.rules.problems import component_problems
+from delivery.rules.rolling import workflow_problems
 from delivery.rules.schema import Problem
 from delivery.rules.strategy import strategy_problems
 
@@ -26,6 +27,15 @@ def validate_strategy(value: object) -> None:
     An empty one is none; what is no object is refused anyway.
     """
     if value and isinstance(value, dict) and (problems := strategy_problems(value)):
+        raise ValidationError(errors_of(problems))
+
+
+def validate_workflow(value: object) -> None:
+    """Refuse a workflow that is neither {"name": …} nor {"steps": […]}. Raises ValidationError.
+
+    An empty one is none; what is no object is refused anyway.
+    """
+    if value and isinstance(value, dict) and (problems := workflow_problems(value)):
         raise ValidationError(errors_of(problems))
 
 

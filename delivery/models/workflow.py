@@ -1,6 +1,6 @@
 """A workflow: steps that a project takes with its apps, one after the other, when it is run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from django.conf import settings
@@ -15,6 +15,7 @@ from delivery.models.request_target import refuse_unlisted_requests
 from delivery.models.validators import errors_of
 from delivery.models.workflow_version import WorkflowVersion
 from delivery.rules.inputs import parameters_of
+from delivery.rules.rolling import nameless
 from delivery.rules.running import Mode, steps_of
 from delivery.rules.workflow_types import CAPABILITY, TYPES, UNSERVED
 from delivery.rules.workflows import each_step, step_problems
@@ -23,7 +24,7 @@ from reconcile.grammar import validate_name
 from reconcile.models import Event, Work, marking
 from reconcile.models.convergent import Convergent
 from reconcile.models.work import Lease
-from reconcile.refusals import Deleting, Fault, Unserved
+from reconcile.refusals import Conflicting, Deleting, Fault, Unserved
 from reconcile.values import JSON, Condition, Status, digest
 from tenancy.models import Project
 from tenancy.models.cordon import Cordonable
@@ -48,11 +49,15 @@ class WorkflowQuerySet(QuerySet["Workflow"]):
 class Workflow(Cordonable):
     """What a team does with its apps, step by step. A change of mode or steps is a new version.
 
-    It is on no cluster: its runs change and watch apps, which are.
+    It is on no cluster: its runs change and watch apps, which are. One that is the own workflow of
+    an `app` is written by that app alone, and run by each of its revisions.
     """
 
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="workflows")
-    name = models.CharField(max_length=63, validators=[validate_name])
+    app = models.ForeignKey(
+        "delivery.App", on_delete=models.PROTECT, null=True, editable=False, related_name="flows"
+    )
+    name = models.CharField(max_length=80, validators=[validate_name])
     description = models.CharField(max_length=300, blank=True, default="")
     mode = models.CharField(
         max_length=10, choices=[(mode, mode) for mode in Mode], default=Mode.STEP_BY_STEP
@@ -72,7 +77,8 @@ class Workflow(Cordonable):
     class Meta:
         ordering = ["project__tenant__name", "project__name", "name"]
         constraints = [
-            models.UniqueConstraint(fields=["project", "name"], name="workflow_once_per_project")
+            models.UniqueConstraint(fields=["project", "name"], name="workflow_once_per_project"),
+            models.UniqueConstraint(fields=["app"], name="workflow_once_per_app"),
         ]
 
     def __str__(self) -> str:
@@ -89,9 +95,15 @@ class Workflow(Cordonable):
 
     def may(self, user: User | AnonymousUser, action: str) -> bool:
         """Whoever delivers into the project writes and runs them; every member sees them."""
+        if self.app_id and action in {"change", "delete"}:
+            return False  # the app says what its own workflow is
         return self.project.may(user, "view" if action == "view" else "deliver")
 
     # --- What is declared.
+
+    def clean_fields(self, exclude: Collection[str] | None = None) -> None:
+        """As for any row; the name of an app's own one is none that people could give."""
+        super().clean_fields({*(exclude or ()), *(["name"] if self.app_id else [])})
 
     def versioned(self) -> JSON:
         """What a version holds."""
@@ -167,6 +179,8 @@ class Workflow(Cordonable):
                 marks.drop(Work.objects.filter(kind=run.label, object_id__in=pks))
                 runs.all().delete()
             super().forget()
+            if self.app:
+                self.app.mark_to_sum_up()
 
     # --- What is run.
 
@@ -178,8 +192,22 @@ class Workflow(Cordonable):
         Raises Deleting, Conflicting where the tenant is cordoned or a run is under way, Invalid for
         parameters that the steps do not take or that are lacking.
         """
+        if self.app:
+            raise Conflicting(f"{self} is run by each new revision of {self.app}. Declare one.")
+        if steps := nameless(self.steps):
+            raise Conflicting(
+                f"Step {steps[0]} of {self} names no app: it rolls out apps whose `workflow` has "
+                "this name. Declare such an app, or name one in the step."
+            )
         run: WorkflowRun = self.runs.model.begin(
             self, by, message=message, parameters=dict(parameters or {})
+        )
+        return run
+
+    def roll_out(self, by: str, revision: int, *, message: str) -> "WorkflowRun":
+        """Begin the run that brings a revision of its app to the clusters."""
+        run: WorkflowRun = self.runs.model.begin(
+            self, by, message=message, parameters={}, revision=revision
         )
         return run
 

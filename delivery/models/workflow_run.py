@@ -13,7 +13,17 @@ from delivery.models.commanding import Commanding
 from delivery.models.deploying import find_app, placed
 from delivery.models.workflow import Workflow
 from delivery.rules.inputs import parameter_faults, parameters_of
-from delivery.rules.running import LIVE, RunState, Step, fresh, has_failed, is_over, moves, next_due
+from delivery.rules.running import (
+    LIVE,
+    SUPERSEDED,
+    RunState,
+    Step,
+    fresh,
+    has_failed,
+    is_over,
+    moves,
+    next_due,
+)
 from reconcile.correlation import correlate, correlation_id, new_correlation_id
 from reconcile.errors import Stale
 from reconcile.loop import Outcome
@@ -45,13 +55,20 @@ class WorkflowRun(Commanding):
 
     @classmethod
     def begin(
-        cls, workflow: Workflow, by: str, *, message: str, parameters: dict[str, object]
+        cls,
+        workflow: Workflow,
+        by: str,
+        *,
+        message: str,
+        parameters: dict[str, object],
+        revision: int | None = None,
     ) -> Self:
-        """Make a run; see `Workflow.run`."""
+        """Make a run; see `Workflow.run` and `Workflow.roll_out`."""
         with marking() as marks:
             stored = cls.held_workflow(workflow)
             cls.refuse_second(stored)
             run = cls(workflow=stored, version=stored.version, spec=stored.versioned())
+            run.revision = revision
             run._take(parameters)
             last = stored.runs.aggregate(last=Max("number"))["last"] or 0
             run.number, run.message, run.asked_by = last + 1, message, by
@@ -102,9 +119,13 @@ class WorkflowRun(Commanding):
     def _advance(self, lease: Lease) -> bool:
         """Make the next move that there is; False when there is none."""
         with marking(lease):
+            self.hold_app()
             self.read_anew(locked=True)
             if self.over or self.workflow.deleting:
                 return False
+            if newer := self.superseded:
+                self.cut(f"Revision {newer} has taken its place.", reason=SUPERSEDED)
+                return True
             now, held = timezone.now(), bool(self.suspended_by)
             for move in moves(self.steps, self.progress, now, held=held):
                 if self.make(move, now):
@@ -114,6 +135,11 @@ class WorkflowRun(Commanding):
                 self.end(RunState.FAILED if has_failed(self.progress) else RunState.SUCCEEDED)
                 return True
         return False
+
+    def hold_app(self) -> None:
+        """Hold the app whose rollout it is, before the run: as whoever declares it does."""
+        if self.workflow.app:
+            type(self.workflow.app).locked().filter(pk=self.workflow.app.pk).first()
 
     # --- When it is looked at again.
 

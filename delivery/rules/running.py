@@ -49,7 +49,7 @@ LIVE = frozenset({RunState.RUNNING, RunState.SUSPENDING})
 OVER = frozenset({StepPhase.SUCCEEDED, StepPhase.FAILED, StepPhase.SKIPPED})
 UNDER_WAY = frozenset({StepPhase.RUNNING, StepPhase.SUSPENDING})
 TIMEOUT, CONDITION, FAILED, TERMINATED = "Timeout", "Condition", "Failed", "Terminated"
-INTERRUPTED = "Interrupted"
+INTERRUPTED, SUPERSEDED = "Interrupted", "Superseded"
 
 Progress = Mapping[str, JSON]
 

@@ -35,7 +35,6 @@ _MESSAGE: JSON = {
 # What a step does, by its type.
 TYPES: dict[str, JSON] = {
     DEPLOY: obj(
-        ("app",),
         app=LABEL,
         revision=whole(1, 1_000_000_000),
         clusters=listed(LABEL, 200, 1),

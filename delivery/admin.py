@@ -114,7 +114,7 @@ class AppAdmin(RowAdmin):
     fields = (
         "uid",
         *("name", "project", "description", "labels", "components"),
-        *("environment", "overrides", "placement", "strategy"),
+        *("environment", "overrides", "placement", "strategy", "workflow"),
         *(
             "health_deadline",
             "on_failure",
@@ -207,7 +207,7 @@ class WorkflowAdmin(RowAdmin):
     list_filter = ("mode",)
     search_fields = ("name", "project__name", "project__tenant__name")
     fields = (
-        *("uid", "name", "project", "description", "mode", "steps", "version"),
+        *("uid", "name", "project", "app", "description", "mode", "steps", "version"),
         *("generation", "declared_by", "correlation_id"),
         *(*STATUS, "created_at", "updated_at"),
     )
@@ -223,7 +223,7 @@ class WorkflowRunAdmin(RowAdmin):
     list_filter = ("state",)
     search_fields = ("workflow__name", "workflow__project__name", "=correlation_id")
     fields = (
-        *("uid", "workflow", "number", "version", "state", "message", "parameters"),
+        *("uid", "workflow", "number", "version", "revision", "state", "message", "parameters"),
         *("asked_by", "suspended_by", "correlation_id", "spec", "progress"),
         *("phase", "told_steps", "created_at", "updated_at", "finished_at"),
     )

@@ -15,6 +15,7 @@ from delivery.environment_form import (
     YAMLListField,
     as_yaml,
 )
+from delivery.flow_field import FlowField
 from delivery.models import App
 from delivery.models.allowing import allowed_for
 from delivery.models.retreating import OnFailure
@@ -42,6 +43,7 @@ class AppForm(DeclaredForm):
     environment = EnvironmentField(label="Environment")
     overrides = YAMLListField(label="Overrides", help_text=OVERRIDES_HELP)
     strategy = StrategyField()
+    workflow = FlowField()
     on_failure = forms.ChoiceField(
         choices=(
             (OnFailure.WAIT, "Wait for somebody"),
@@ -60,7 +62,7 @@ class AppForm(DeclaredForm):
         model = App
         fields = (
             *("name", "description", "labels", "placement", "health_deadline", "on_failure"),
-            *("repair_mode", "environment", "overrides", "strategy"),
+            *("repair_mode", "environment", "overrides", "strategy", "workflow"),
         )
         labels: ClassVar[dict[str, str]] = {"health_deadline": "Health deadline (seconds)"}
         help_texts: ClassVar[dict[str, str]] = {
@@ -95,7 +97,7 @@ class AppForm(DeclaredForm):
         for each in found.pop("components", []):
             path = (each.params or {}).get("path", ())
             self.place_fault(path, " ".join(each.messages))
-        for column in ("environment", "overrides", "strategy"):
+        for column in ("environment", "overrides", "strategy", "workflow"):
             for each in found.pop(column, []):
                 where, text = _where((each.params or {}).get("path", ())), " ".join(each.messages)
                 self.add_error(column, f"{where}: {text}" if where else text)

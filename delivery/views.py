@@ -6,6 +6,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
+from delivery.flows import flow_of
 from delivery.forms import AppForm, StructuredAppForm, TextAppForm, component_form, next_index
 from delivery.intents import Component
 from delivery.models import App
@@ -96,9 +97,11 @@ def _app(request: PageRequest, row: App) -> JSON:
     path = reverse("app-state", args=[row.project.tenant.name, row.project.name, row.name])
     rows, told = [row, *row.placements.all()], row.rollout_told()
     waves = [{**wave, "seconds": None} for wave in told["waves"]]
-    poll = Poll.of(request, path, rows, also=[told["state"], told["reason"], waves])
+    flow = flow_of(row)
+    also = [told["state"], told["reason"], waves, flow and flow["states"]]
+    poll = Poll.of(request, path, rows, also=also)
     parts = [_known(each) for each in row.components]
-    context = {"rollout": told, "poll": poll, "parts": parts}
+    context = {"rollout": told, "poll": poll, "parts": parts, "flow": flow}
     return {**app_frame(request, row, "rollout"), **context}
 
 

@@ -8,12 +8,12 @@ from django.core.exceptions import ValidationError
 
 from delivery.environment_form import YAMLListField
 from delivery.models import Workflow
+from delivery.rules.workflow_types import STEP_TYPES
 from reconcile.pages.forms import DeclaredForm, PageForm
 
 STEPS_HELP = (
-    "As YAML or JSON, a list: each step has a name, a type (deploy, suspend, notification, "
-    "depends-on-app, step-group) and its properties; if, timeout, dependsOn, inputs, outputs and "
-    "subSteps where they are needed."
+    f"As YAML or JSON, a list: each step has a name, a type ({', '.join(STEP_TYPES)}) and its "
+    "properties; if, timeout, dependsOn, inputs, outputs and subSteps where they are needed."
 )
 _WHY = {"placeholder": "Why, in a sentence", "maxlength": 300}
 

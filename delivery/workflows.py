@@ -52,7 +52,8 @@ def _frame(request: PageRequest, row: Project | Workflow) -> JSON:
 def workflows(request: PageRequest, tenant: str, project: str) -> HttpResponse:
     """The workflows of a project, each with its last run."""
     row = _project(request, "view", tenant, project)
-    shown = page_of(request, Workflow.objects.filter(project=row))
+    # Those of apps are shown at these.
+    shown = page_of(request, Workflow.objects.filter(project=row, app=None))
     newest = WorkflowRun.objects.filter(workflow=OuterRef("workflow")).order_by("-number")
     runs = WorkflowRun.objects.filter(workflow__in=list(shown), pk=newest.values("pk")[:1])
     last = {run.workflow_id: run for run in runs.order_by()}
@@ -78,6 +79,7 @@ def _shown(request: PageRequest, row: Workflow, form: RunForm) -> JSON:
         **_frame(request, row),
         "form": form,
         "page": page_of(request, row.runs.all(), size=10),
+        "objects": row.objects_applied.prefetch_related("placements__cluster"),
         "versions": row.versions.all()[:10],
         "source": as_yaml(row.steps),
     }

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from delivery.api import applied, secrets, workflows
+from delivery.api import app_runs, applied, secrets, workflows
 from delivery.api.acting import AppActs
 from delivery.api.blocks import RevisionBlocks
 from delivery.api.definitions import DefinitionDetail, DefinitionList
@@ -51,6 +51,7 @@ def _below(parents: str) -> list[URLPattern]:
         path(f"{app}/kube-events", AppObjects.as_view({"get": "events"})),
         path(f"{app}/logs", AppLogs.as_view({"get": "logs"})),
         *drifting(app, AppDrift, AppDecisions),
+        *app_runs.below(app),
         path(f"{app}/revisions", RevisionList.as_view()),
         path(f"{app}/revisions/<int:number>", RevisionDetail.as_view()),
         path(f"{app}/revisions/<int:number>:block", RevisionBlocks.as_view({"post": "block"})),

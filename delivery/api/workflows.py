@@ -12,11 +12,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from delivery.api.revisions import NewestFirst
+from delivery.api.run_verbs import RunVerbs as _RunVerbs
+from delivery.api.run_verbs import shown
 from delivery.api.views import SCOPE
 from delivery.api.workflow_bodies import (
-    ResumeSerializer,
     RunRequestSerializer,
-    WhySerializer,
     WorkflowRunSerializer,
     WorkflowSerializer,
     WorkflowVersionSerializer,
@@ -55,51 +55,15 @@ class WorkflowView(ObjectView):
         """
         by = self.user.get_username()
         found = row.run(by, message=data.get("message", ""), parameters=data.get("parameters"))
-        return self.shown(found, Location=f"{self.location(row)}/runs/{found.number}")
-
-    def shown(self, found: WorkflowRun, **headers: str) -> Response:
-        """Answer with a run as it is by now."""
-        run = WorkflowRun.objects.select_related("workflow__project__tenant").get(pk=found.pk)
-        return Response(WorkflowRunSerializer(run).data, status=202, headers=headers)
+        return shown(found, Location=f"{self.location(row)}/runs/{found.number}")
 
 
-class RunVerbs(WorkflowView):
-    """What people do to a run."""
+class RunVerbs(_RunVerbs, WorkflowView):
+    """What people do to a run of a workflow."""
 
-    @verb("deliver", body=WhySerializer, answer=WorkflowRunSerializer)
-    def suspend(self, row: Workflow, data: Mapping[str, Any]) -> Response:
-        """Begin no further step; what is under way goes on."""
-        found = self._run(row)
-        found.suspend(self.user.get_username(), message=data.get("message", ""))
-        return self.shown(found)
-
-    @verb("deliver", body=ResumeSerializer, answer=WorkflowRunSerializer)
-    def resume(self, row: Workflow, data: Mapping[str, Any]) -> Response:
-        """Let a suspended run go on, or approve the step that waits: who and why is kept."""
-        found = self._run(row)
-        given = {"step": data.get("step", ""), "message": data.get("message", "")}
-        found.resume(self.user.get_username(), **given)
-        return self.shown(found)
-
-    @verb("deliver", body=WhySerializer, answer=WorkflowRunSerializer)
-    def terminate(self, row: Workflow, data: Mapping[str, Any]) -> Response:
-        """End the run now; apps stay as they are."""
-        found = self._run(row)
-        found.terminate(self.user.get_username(), message=data.get("message", ""))
-        return self.shown(found)
-
-    @verb("deliver", body=WhySerializer, answer=WorkflowRunSerializer)
-    def retry(self, row: Workflow, data: Mapping[str, Any]) -> Response:
-        """Run what failed anew, and all that waited for it."""
-        found = self._run(row)
-        found.retry(self.user.get_username(), message=data.get("message", ""))
-        return self.shown(found)
-
-    def _run(self, row: Workflow) -> WorkflowRun:
-        found: WorkflowRun | None = row.runs.filter(number=self.kwargs["number"]).first()
-        if found is None:
-            raise NotFound
-        return found
+    def runs_of(self, row: Workflow) -> "QuerySet[WorkflowRun]":
+        """All of them."""
+        return row.runs.all()
 
 
 class _OfWorkflow(ApiView):

@@ -12,7 +12,7 @@ from django.db import models
 
 from delivery.models.retreating import Retreating
 from delivery.models.validators import validate_workflow
-from delivery.rules.rolling import SUFFIX, own_steps, rolling_problems
+from delivery.rules.rolling import SUFFIX, own_steps, rolling_problems, workflow_problems
 from delivery.rules.running import LIVE, Mode, RunState
 from delivery.rules.schema import Problem
 from reconcile.models import Lease, Work
@@ -44,8 +44,8 @@ class Flowing(Retreating):
 
     def workflow_faults(self) -> list[Problem]:
         """Return why it cannot be rolled out so: by waves as well, or by what is not there."""
-        if not self.workflow:
-            return []
+        if not self.workflow or workflow_problems(self.workflow):
+            return []  # which is refused already
         if self.strategy:
             text = "Waves or a workflow: take one of them away."
             return [Problem((), "conflict", text)]

@@ -2,12 +2,13 @@
 
 import pytest
 
+from clusters.models import Cluster
 from delivery.models import App, AppPlacement, ProjectObject, Workflow, WorkflowRun
 from delivery.rules.rolling import nameless, own_steps, workflow_problems
 from reconcile.models import Event
 from tenancy.models import Project
 from tests.clusters.steps import settle
-from tests.delivery.controllers import roll_out
+from tests.delivery.controllers import roll_out as bring_up
 from tests.delivery.flows import declare, deploy, phases, step, told
 from tests.delivery.paths import pointers
 from tests.delivery.samples import component
@@ -34,6 +35,12 @@ def pair(acme, fleet):
     project.declare(by="alice")
     settle()
     return project
+
+
+def roll_out(fleet):
+    """Whatever is on the clusters comes up."""
+    settle()
+    bring_up(fleet, *Cluster.objects.values_list("name", flat=True))
 
 
 def app(project, workflow, **rest):
@@ -129,7 +136,7 @@ def test_deployments_of_its_own_name_the_app():
             400,
             "/workflow/steps/0/properties/app",
         ),
-        ({"workflow": STAGED, "strategy": {"waves": [{"approval": True}]}}, 400, "/workflow"),
+        ({"workflow": STAGED, "strategy": {"waves": [{"clusters": ["prod-a"]}]}}, 400, "/workflow"),
         ({"workflow": []}, 400, "/workflow"),
         (
             {"workflow": {"steps": [step("a", "apply-component")]}},
@@ -266,12 +273,13 @@ def test_a_referenced_workflow_serves_several_apps(pair, fleet):
     roll_out(fleet)
     assert {run.state for run in WorkflowRun.objects.all()} == {"suspending"}
     finish(found, fleet)
-    assert found.phase == "Deployed" and targets(other) == {"prod-a": 1, "prod-b": 0}
+    assert found.phase == "Deployed", found.conditions
+    assert targets(other) == {"prod-a": 1, "prod-b": 0}
 
 
 def test_a_workflow_that_names_no_app_is_run_by_apps_alone(pair):
     flow = declare(pair, *STAGED["steps"])
-    with pytest.raises(Exception, match="Step staging of .* names no app"):
+    with pytest.raises(Exception, match="Step staging of"):
         flow.run("bob")
 
 

@@ -95,7 +95,6 @@ class WorkflowSerializer(DeclaredSerializer):
     steps = StepsField()
     app = serializers.CharField(
         source="app.name",
-        default=None,
         read_only=True,
         allow_null=True,
         help_text="The app that alone writes and runs it; null for a workflow of its own.",

@@ -39,7 +39,7 @@ class WorkflowView(ObjectView):
     serializer_class = WorkflowSerializer
     scope = SCOPE
     create_action = "deliver"
-    prefetch = ("project__tenant",)
+    prefetch = ("project__tenant", "app")
 
     def find_parent(self) -> Any:
         """Return the project. A PUT that creates names its tenant as well. Raises Invalid."""

@@ -98,13 +98,13 @@ class Flowing(Retreating):
     def revise(self, by: str) -> None:
         """As for any revision; a run begins that brings it to its clusters."""
         super().revise(by)
-        known = self.own_flow()
+        known = self.own_flow() if self.workflow else None
         if known is None:
             return
         live = list(known.runs.filter(state__in=LIVE).values_list("pk", flat=True))
         label = known.runs.model._meta.label_lower
         Work.objects.filter(kind=label, object_id__in=live).mark()  # each ends by itself
-        if self.workflow and not self.change.at_once:
+        if not self.change.at_once:
             known.roll_out(by, self.revision, message=self.change.message)
 
     # --- What runs where.

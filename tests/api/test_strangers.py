@@ -19,7 +19,7 @@ from drf_spectacular.generators import SchemaGenerator
 
 from access.models import KubeconfigGrant
 from clusters.models import Cluster
-from delivery.models import App, ProjectSecret, Workflow, WorkflowRun
+from delivery.models import App, ProjectObject, ProjectSecret, Workflow, WorkflowRun
 from policies.models import Attachment, PolicyException, PolicySet
 from reconcile.models import Decision, Drift
 from tenancy.models import Invitation, Project, Tenant
@@ -54,6 +54,7 @@ NAMES = {
     "components": "webservice",
     "traits": "scaler",
     "steps": "notify",
+    "objects": "configmap-settings",
     "clusters": "prod-a",
     "grants": "grant-a",
     "policysets": "strict",
@@ -68,6 +69,7 @@ _MODELS = (
     ProjectSecret,
     Workflow,
     WorkflowRun,
+    ProjectObject,
     Cluster,
     KubeconfigGrant,
     Drift,
@@ -113,6 +115,8 @@ def world(acme, globex, alice):
     workflow = Workflow(project=project, name="release", steps=steps)
     workflow.declare(by="alice")
     workflow.run("alice")
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}}
+    ProjectObject.apply(workflow, "configmap-settings", body, []).declare("alice")
     Cluster.objects.create(name="prod-a")
     tomorrow = timezone.now() + timedelta(days=1)
     columns = {"tenant": acme, "subject": alice, "ttl_seconds": 3600, "expires_at": tomorrow}

@@ -98,7 +98,7 @@ def test_it_points_at_what_is_wrong(bobs, change, expected):
 
 
 def test_what_needs_an_engine_is_422_with_the_capability(bobs):
-    answer = bobs.post(FLOWS, {**BODY, "steps": [{"name": "a", "type": "apply-object"}]})
+    answer = bobs.post(FLOWS, {**BODY, "steps": [{"name": "a", "type": "apply-component"}]})
     problem(answer, 422, "KN-CAPABILITY")
     body = answer.json()
     assert body["capability"] == "delivery.workflowrun" and "Use deploy," not in body["title"]

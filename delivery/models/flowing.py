@@ -46,6 +46,8 @@ class Flowing(Retreating):
         """Return why it cannot be rolled out so: by waves as well, or by what is not there."""
         if not self.workflow or workflow_problems(self.workflow):
             return []  # which is refused already
+        if self.change.at_once:
+            return []  # it leads back without a run, whatever became of a workflow
         if self.strategy:
             text = "Waves or a workflow: take one of them away."
             return [Problem((), "conflict", text)]
@@ -73,8 +75,11 @@ class Flowing(Retreating):
     def prepare_flow(self, by: str) -> None:
         """Let its own workflow have the steps that are declared; away with one that is not.
 
-        Raises what `Workflow.declare` does, pointing into the app.
+        Raises what `Workflow.declare` does, pointing into the app. What leads back at once needs
+        none.
         """
+        if self.change.at_once:
+            return
         if not self.workflow:
             if known := self.own_flow():
                 known.request_deletion(by)

@@ -55,6 +55,8 @@ def due(run: "Stepping") -> Step | None:
 
 def send_due(run: "Stepping", lease: Lease) -> bool:
     """Send the next request that is due; False when there is none. Raises Stale."""
+    if due(run) is None:  # as it was a moment ago: most runs send nothing
+        return False
     lease.check()
     with marking(lease):
         run.read_anew(locked=True)

@@ -358,3 +358,17 @@ def test_it_is_told_once(pair, fleet):
     counted = Event.objects.filter(object_uid=flow.uid)
     for reason, count in (("RunStarted", 1), ("StepApproved", 1), ("RunSucceeded", 1)):
         assert counted.filter(reason=reason).count() == count
+
+
+def test_nothing_of_a_workflow_keeps_it_from_going_back_by_itself(pair, fleet):
+    flow = declare(pair, *STAGED["steps"], name="release")
+    found = app(pair, {"name": "release"})
+    finish(found, fleet)
+    change(found)
+    settle()
+    flow.refresh_from_db()
+    flow.request_deletion(by="bob")
+    settle()
+    found.refresh_from_db()
+    found.abort(by="bob", reason="No.")
+    assert targets(found) == {"prod-a": 3, "prod-b": 3}

@@ -22,6 +22,7 @@ from reconcile.values import Condition, Phase, Status
 if TYPE_CHECKING:
     from django.db.models.fields.related_descriptors import RelatedManager
 
+    from delivery.models.app import App
     from delivery.models.workflow import Workflow
     from delivery.models.workflow_run import WorkflowRun
 
@@ -35,6 +36,7 @@ class Flowing(Retreating):
 
     if TYPE_CHECKING:
         name: models.CharField[str, str]
+        project_id: int
         flows: RelatedManager[Workflow]
 
     class Meta:
@@ -85,7 +87,7 @@ class Flowing(Retreating):
                 known.request_deletion(by)
             return
         row = self.flows.first() or self._flow_model()(
-            project=self.project, app=self, name=f"{self.name}{SUFFIX}"
+            project=self.project, app=cast("App", self), name=f"{self.name}{SUFFIX}"
         )
         declared: Any = self.workflow
         if "name" in self.workflow:

@@ -34,8 +34,8 @@ def look(run: "Stepping", step: Step, now: datetime) -> bool:
         run.finish(step, StepPhase.FAILED, now, f"{app} is being deleted.", reason=FAILED)
         return True
     if "revision" not in data:
-        if found := app.held():
-            return run.note(step, Fares(message=found.message), now)
+        if held := app.held():
+            return run.note(step, Fares(message=held.message), now)
         run.begin_step(step, now)
         return True
     names = data["clusters"] or [row.cluster.name for row in placed(app, ())]
@@ -51,4 +51,4 @@ def look(run: "Stepping", step: Step, now: datetime) -> bool:
 
 def _app(run: "Stepping") -> App:
     """The app, as it is now."""
-    return App.objects.select_related("project__tenant").get(pk=run.workflow.app_id)
+    return App.objects.select_related("project__tenant").get(flows=run.workflow)

@@ -1,7 +1,7 @@
 """What people do to runs over HTTP, wherever these are found."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.db.models import QuerySet
 from rest_framework.exceptions import NotFound
@@ -12,8 +12,6 @@ from delivery.models import WorkflowRun
 from reconcile.api.objects import ObjectView
 from reconcile.api.verbs import verb
 
-_View = ObjectView if TYPE_CHECKING else object
-
 
 def shown(found: WorkflowRun, **headers: str) -> Response:
     """Answer with a run as it is by now."""
@@ -21,7 +19,7 @@ def shown(found: WorkflowRun, **headers: str) -> Response:
     return Response(WorkflowRunSerializer(run).data, status=202, headers=headers)
 
 
-class RunVerbs(_View):
+class RunVerbs(ObjectView):
     """Verbs of the run whose number is in the path; `runs_of` says among which."""
 
     def runs_of(self, row: Any) -> "QuerySet[WorkflowRun]":

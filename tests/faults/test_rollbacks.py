@@ -106,7 +106,7 @@ def judge_what_is_told(world: World, app: App) -> None:
     assert refused.value.status == 409
 
     page = Browser(world).rows(f"{app.path}/revisions")
-    told = {int(row.split()[1]): row for row in page if row.startswith("Revision ")}
+    told = {int(row.split()[1]): row for row in page if re.match(r"Revision \d", row)}
     assert "current" in told[11] and "rollback of 3" in told[11]
     assert [number for number, row in told.items() if " blocked " in row] == blocked
     assert sorted(told, reverse=True) == [each["number"] for each in listed]

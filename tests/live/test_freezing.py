@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 from django.contrib.auth.models import User
+from rest_framework.test import APIClient
 
 from delivery.models import App, RevisionThaw
 from policies.models import Attachment, PolicySet
@@ -88,9 +89,19 @@ def test_a_rollout_is_held_kubectl_is_not_and_breaking_the_glass_lets_it_go(
     kubectl("set", "image", "deployment/web", "web=evil:1")
     settle_until(lambda: looked(app) and image_of(control_plane, app) == "nginx:1.27", DEPLOY)
 
-    tenant, project = shop.tenant.name, shop.name
+    break_the_glass(app, frozen, signed_in(olga))
+    settle_until(lambda: looked(app) and app.phase == "Deployed", DEPLOY)
+    assert image_of(control_plane, app) == "nginx:1.28"
+    app.components = [component(image="nginx:1.29")]
+    app.declare(by="bob")
+    settle_until(lambda: looked(app) and condition(app, "Ready")["reason"] == "Frozen", DEPLOY)
+    assert image_of(control_plane, app) == "nginx:1.28", "the glass was broken for one revision"
+
+
+def break_the_glass(app: App, frozen: str, client: APIClient) -> None:
+    """Let the revision through as olga does, and see who is told to have done so, and why."""
+    tenant, project = app.project.tenant.name, app.project.name
     site = f"/api/v1/tenants/{tenant}/projects/{project}/apps/site"
-    client = signed_in(olga)
     told = client.get(f"{site}/rollout").json()
     assert (told["state"], "break-glass" in told["verbs"]) == ("Held", True)
     assert frozen in told["reason"] and "Nobody is there" in told["reason"]
@@ -98,18 +109,8 @@ def test_a_rollout_is_held_kubectl_is_not_and_breaking_the_glass_lets_it_go(
     answer = client.post(f"{site}:break-glass", BECAUSE, format="json")
     assert answer.status_code == 202, answer.content
 
-    def through() -> bool:
-        return looked(app) and app.phase == "Deployed"
-
-    settle_until(through, DEPLOY)
-    assert image_of(control_plane, app) == "nginx:1.28"
     event = Event.objects.get(object_uid=app.uid, reason="GlassBroken")
     assert (event.actor, event.type) == ("olga", "Warning")
     assert event.data["why"] == BECAUSE["reason"] and event.data["policy_set"] == frozen
     assert BECAUSE["reason"] in event.message
     assert RevisionThaw.objects.get().revision.number == 2
-
-    app.components = [component(image="nginx:1.29")]
-    app.declare(by="bob")
-    settle_until(lambda: looked(app) and condition(app, "Ready")["reason"] == "Frozen", DEPLOY)
-    assert image_of(control_plane, app) == "nginx:1.28", "the glass was broken for one revision"

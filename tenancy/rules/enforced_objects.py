@@ -63,7 +63,7 @@ def _outside(texts: str, part: str, written: str) -> str:
     of 128 bits. An address of IPv6 that is written with one of IPv4 is covered by nothing.
     """
     covers = "number[0] >= each[0] && number[1] >= each[1] && number[1] <= each[2]"
-    # The length last: a policy has to judge 300 addresses by 100 ranges within its budget.
+    # The length last: a policy's budget is spent by how often each of these is asked.
     spans = "digits >= each[2] && digits <= each[3] && int(range.split('/')[1]) >= int(each[1])"
     covered = (
         f"range in variables.{part} || "

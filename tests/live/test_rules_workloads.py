@@ -62,7 +62,6 @@ def test_nobody_makes_a_denied_kind_but_the_cluster_and_kubenova(home, bob):
     )
 
 
-RANGES_6 = [f"2001:db8:{n:x}::/48" for n in range(100)]
 RANGES = [f"10.{n}.0.0/16" for n in range(100)]
 LABELS = {f"{'p' * 200}-{n}.example.org/{'k' * 60}": "v" * 60 for n in range(100)}
 LARGE = sized({"cpu": "9", "memory": "9Gi"}) | adding(*CAPABILITIES[:-1])
@@ -78,15 +77,6 @@ MANY = [{"name": f"c{n}", "image": "r.example.org/a", **LARGE} for n in range(10
             balancing(*(f"11.{n}.0.0/16" for n in range(200)), externalIPs=["11.0.0.1"] * 100),
             "source range 11.0.0.0/16",
             id="load balancers",
-        ),
-        pytest.param(
-            {"load_balancers": {"source_ranges": RANGES_6, "addresses": RANGES_6}},
-            "services",
-            balancing(
-                *(f"2001:db9:{n:x}::/48" for n in range(200)), externalIPs=["2001:db9::1"] * 100
-            ),
-            "source range 2001:db9:0::/48",
-            id="load balancers of ipv6",
         ),
         pytest.param(
             {"workload_metadata": {"required_labels": LABELS, "forbidden_annotations": ["a8"]}},

@@ -76,6 +76,8 @@ bench: $(DEV) ## Run all benchmarks, for an hour; ARGS=--busy where other work i
 	$(BIN)/python benchmarks/onboard.py $(ARGS)
 	$(BIN)/python benchmarks/converge.py $(ARGS)
 	for workers in 1 2 4; do $(BIN)/python benchmarks/converge.py --tenants 300 --rounds 3 --workers $$workers --drains 1 --json .run/benchmarks/converge-$$workers.json $(ARGS); done
+	$(BIN)/python benchmarks/applications.py $(ARGS)
+	$(BIN)/python benchmarks/policyset.py $(ARGS)
 	$(BIN)/python benchmarks/restart.py $(ARGS)
 	$(BIN)/python benchmarks/idle.py $(ARGS)
 	$(BIN)/python benchmarks/onboard.py --clusters 10 --json .run/benchmarks/onboard-10.json $(ARGS)

@@ -136,6 +136,37 @@ def restart(run: JSON) -> list[Row]:
     ]
 
 
+def applications(run: JSON) -> list[Row]:
+    """B5."""
+    floor, product, times = run["floor"], run["product"], run["times the floor"]
+    rate = "Applications/s"
+    return [
+        (
+            f"B5 {run['options']['apps']} Applications for KubeVela",
+            f"{floor[rate]} {rate}",
+            f"{product[rate]} {rate}",
+            f"{times['p50']} (worst {times['worst']})",
+            "1.1",
+        )
+    ]
+
+
+def policyset(run: JSON) -> list[Row]:
+    """A policy set of many tenants, changed."""
+    floor, product, times = run["floor"], run["product"], run["times the floor"]
+    tenants, objects = run["options"]["tenants"], run["objects"]
+    return [
+        (
+            f"A policy set changed, until it holds for its {tenants} tenants ({objects} objects)",
+            f"{floor['seconds']} s",
+            f"{product['seconds']} s, half after {run['half, seconds']} s, "
+            f"told in {run['steps of progress']} steps",
+            f"{times['p50']} (worst {times['worst']})",
+            "180 s",
+        )
+    ]
+
+
 def _series(name: str, series: JSON, floor: str, product: str, goal: str) -> Row:
     a, b = series[floor], series[product]
     shares = f"{ratio(b['p50'], a['p50'])} / {ratio(b['p99'], a['p99'])}"
@@ -147,7 +178,8 @@ def _times(spread: JSON) -> str:
 
 
 _TELLERS: dict[str, Callable[[JSON], list[Row]]] = {
-    each.__name__: each for each in (converge, repair, onboard, idle, restart)
+    each.__name__: each
+    for each in (converge, repair, onboard, idle, restart, applications, policyset)
 }
 
 if __name__ == "__main__":

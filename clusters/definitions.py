@@ -1,4 +1,4 @@
-"""Looks at which types of components and traits KubeVela knows on a cluster. Only reads.
+"""Looks at which types of components, traits and steps KubeVela knows on a cluster. Only reads.
 
 KubeVela's own are objects in its namespace; its chart installs them, and operators may take some
 away. Where nothing is found, or not everything can be seen, nothing is said about any.
@@ -11,6 +11,7 @@ from clusters.adapters.kubevela import (
     COMPONENT_TYPES,
     DEFINITIONS_NAMESPACE,
     PATCH_TYPES,
+    STEP_DEFINITION,
     TRAIT_DEFINITION,
     TRAIT_TYPES,
 )
@@ -22,14 +23,13 @@ from reconcile.values import Kind, Live, digest
 
 _MOST = 500
 _NONE: Mapping[str, Collection[str]] = {}
-_LONGEST = 63  # of the name of an ability
 _KINDS: tuple[tuple[str, Kind, Sequence[str]], ...] = (
     ("component", COMPONENT_DEFINITION, COMPONENT_TYPES),
     ("trait", TRAIT_DEFINITION, (*TRAIT_TYPES, *PATCH_TYPES)),
+    ("step", STEP_DEFINITION, ()),  # KubeNova's own workflows need none
 )
 
-
-# Who else wants to know of types: each returns names by `component` or `trait`.
+# Who else wants to know of types: each returns names by `component`, `trait` or `step`.
 EXPECTED: list[Callable[[], Mapping[str, Collection[str]]]] = []
 
 
@@ -43,7 +43,7 @@ def expected() -> dict[str, set[str]]:
 
 
 def ability_of(word: str, type_: str) -> str:
-    """Name the ability to serve a type of `component` or `trait`."""
+    """Name the ability to serve a type of `component`, `trait` or `step`."""
     return f"delivery.kubevela.{word}.{type_}"
 
 
@@ -63,15 +63,15 @@ def definitions(
     for word, kind, types in _KINDS:
         if (kind.api_version, kind.plural) not in served:
             continue
-        known = _marks(cluster, kind)
         more = set(also.get(word, ()))
+        if not (types or more):
+            continue
+        known = _marks(cluster, kind)
         for type_ in sorted({*types, *more}) if known else ():
             found = type_ in known
             reason = "" if found else f"KubeVela has no {kind.name} {type_} there."
             mark = known.get(type_, "") if type_ in more else ""
-            name = ability_of(word, type_)
-            if len(name) <= _LONGEST:
-                yield Ability(name, found, mark, reason)
+            yield Ability(ability_of(word, type_), found, mark, reason)
 
 
 def _marks(cluster: Reachable, kind: Kind) -> dict[str, str]:

@@ -19,6 +19,55 @@ rules:
 - level: Metadata
 """
 
+# Beside kwok's own stages, by which every pod becomes ready at once: what no kubelet can pull. A
+# name below `invalid` never resolves (RFC 2606). The weight has it chosen before those of kwok.
+UNPULLABLE = """\
+apiVersion: kwok.x-k8s.io/v1alpha1
+kind: Stage
+metadata:
+  name: pod-image-unpullable
+spec:
+  resourceRef:
+    apiGroup: v1
+    kind: Pod
+  selector:
+    matchExpressions:
+    - key: '.metadata.deletionTimestamp'
+      operator: DoesNotExist
+    - key: '.status.phase'
+      operator: In
+      values: [Pending]
+    - key: '.spec.containers[].image | select(test("^[^/]+[.]invalid(:[0-9]+)?/"))'
+      operator: Exists
+  weight: 1
+  next:
+    statusTemplate: |
+      {{ $since := .metadata.creationTimestamp }}
+      {{ $none := "ContainersNotReady" }}
+      conditions:
+      - {type: Initialized, status: "True", lastTransitionTime: {{ $since | Quote }}}
+      - type: Ready
+        status: "False"
+        reason: {{ $none }}
+        lastTransitionTime: {{ $since | Quote }}
+      - type: ContainersReady
+        status: "False"
+        reason: {{ $none }}
+        lastTransitionTime: {{ $since | Quote }}
+      containerStatuses:
+      {{ range .spec.containers }}
+      - image: {{ .image | Quote }}
+        name: {{ .name | Quote }}
+        ready: false
+        restartCount: 0
+        state:
+          waiting:
+            reason: ImagePullBackOff
+            message: {{ printf "Back-off pulling image %q: no such host" .image | Quote }}
+      {{ end }}
+      phase: Pending
+"""
+
 # Relative to the sandbox's folder, where every component runs: the path of a socket may
 # only be about a hundred bytes long.
 ETCD_SOCKET = "etcd.sock:0"
@@ -147,6 +196,7 @@ def _kwok(layout: Layout) -> list[Path | str]:
         layout.binaries.kwok,
         f"--kubeconfig={layout.kubeconfig('kwok')}",
         f"--config={layout.binaries.stages}",
+        f"--config={layout.folder / 'unpullable.yaml'}",
         "--manage-all-nodes=true",
         "--node-ip=10.0.0.1",
         "--cidr=10.0.0.1/16",

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sandbox.api import AdminApi, ApiError
 from sandbox.certificates import CLIENTS, make_certificates
-from sandbox.components import AUDIT_POLICY, ETCD_SOCKET, Layout
+from sandbox.components import AUDIT_POLICY, ETCD_SOCKET, UNPULLABLE, Layout
 from sandbox.errors import ComponentFailed, PortTaken
 from sandbox.kubeconfig import write_kubeconfig
 from sandbox.processes import Component, Processes
@@ -107,6 +107,7 @@ class Startup:
             write_kubeconfig(path, self.name, self.layout.server, certificates, client)
         self._etcd_socket.unlink(missing_ok=True)
         (folder / "audit-policy.yaml").write_text(AUDIT_POLICY)
+        (folder / "unpullable.yaml").write_text(UNPULLABLE)
         (folder / RECORD).write_text(json.dumps({"port": self.layout.port}))
 
     @contextmanager

@@ -7,6 +7,7 @@ APPLICATION = Kind(f"{GROUP}/v1beta1", "Application", "applications")
 WORKFLOW_RUN = Kind(f"{GROUP}/v1alpha1", "WorkflowRun", "workflowruns")
 COMPONENT_DEFINITION = Kind(f"{GROUP}/v1beta1", "ComponentDefinition", "componentdefinitions")
 TRAIT_DEFINITION = Kind(f"{GROUP}/v1beta1", "TraitDefinition", "traitdefinitions")
+STEP_DEFINITION = Kind(f"{GROUP}/v1beta1", "WorkflowStepDefinition", "workflowstepdefinitions")
 DEFINITIONS_NAMESPACE = "vela-system"
 # The types that apps can use, by the names of KubeVela's own definitions.
 COMPONENT_TYPES = ("cron-task", "daemon", "statefulset", "task", "webservice", "worker")

@@ -9,7 +9,12 @@ from collections.abc import Sequence
 
 from clusters.adapters.capsule import GROUP as CAPSULE
 from clusters.adapters.capsule import WRITTEN as CAPSULE_WRITTEN
-from clusters.adapters.kubevela import APPLICATION, COMPONENT_DEFINITION, TRAIT_DEFINITION
+from clusters.adapters.kubevela import (
+    APPLICATION,
+    COMPONENT_DEFINITION,
+    STEP_DEFINITION,
+    TRAIT_DEFINITION,
+)
 from clusters.intents import (
     ACCOUNT,
     DEPLOYER_ROLE,
@@ -116,7 +121,7 @@ _SEEN_BY_THE_PROJECTOR = [
     rule("", ("pods/log",), ("get",)),
     rule("apps", ("replicasets",), _READ),
 ]
-_DEFINITIONS = (COMPONENT_DEFINITION.plural, TRAIT_DEFINITION.plural)
+_DEFINITIONS = (COMPONENT_DEFINITION.plural, TRAIT_DEFINITION.plural, STEP_DEFINITION.plural)
 _POLICIES = ("validatingadmissionpolicies", "validatingadmissionpolicybindings")
 _WEBHOOKS = ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")
 _MANAGED = [

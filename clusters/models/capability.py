@@ -132,7 +132,7 @@ class Capability(models.Model):
     cluster = models.ForeignKey(
         "clusters.Cluster", on_delete=models.CASCADE, related_name="capabilities"
     )
-    name = models.CharField(max_length=63)
+    name = models.CharField(max_length=100)  # the longest name that a definition can have, and ours
     served = models.BooleanField(default=False)
     version = models.CharField(max_length=_VERSION_LENGTH, blank=True, default="")
     reason = models.CharField(max_length=_REASON_LENGTH, blank=True, default="")

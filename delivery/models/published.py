@@ -14,6 +14,7 @@ from clusters.models.bootstrap import DEFINITIONS
 from delivery.models.validators import errors_of
 from delivery.rules.published_types import parameter_problems
 from delivery.rules.publishing import (
+    ASKED,
     KINDS,
     WORDS,
     PublishedKind,
@@ -199,8 +200,7 @@ def expected() -> dict[str, list[str]]:
     """Name the types that clusters are asked for, by the word of their kind."""
     found: dict[str, list[str]] = {}
     for kind, name in PublishedDefinition.objects.values_list("kind", "name"):
-        if word := WORDS.get(kind):
-            found.setdefault(word, []).append(name)
+        found.setdefault(ASKED[kind], []).append(name)
     return found
 
 
@@ -253,7 +253,7 @@ class Publication(models.Model):
         if self.definition.deleting:
             way = f"POST /clusters/{where}:publish with an administrator's kubeconfig"
             return Phase.PENDING, f"It is to go: {way} takes it off."
-        name = ability_of(WORDS.get(self.definition.kind, ""), self.definition.name)
+        name = ability_of(ASKED[self.definition.kind], self.definition.name)
         seen = next((each for each in self.cluster.capabilities.all() if each.name == name), None)
         if seen is None or not self.mark:
             return Phase.DEPLOYED, ""

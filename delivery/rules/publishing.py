@@ -30,6 +30,8 @@ class PublishedKind(StrEnum):
 
 # What the rest calls these, of those that apps are made of.
 WORDS: Mapping[str, str] = {PublishedKind.COMPONENT: "component", PublishedKind.TRAIT: "trait"}
+# What clusters are asked for: those, and steps.
+ASKED: Mapping[str, str] = {**WORDS, PublishedKind.STEP: "step"}
 KINDS: Mapping[str, str] = {
     PublishedKind.COMPONENT: "ComponentDefinition",
     PublishedKind.TRAIT: "TraitDefinition",

@@ -47,11 +47,10 @@ def _text(key: str, value: object) -> str:
 
 
 def _range(text: str) -> str:
-    """A range and, for IPv4, its length, first and last address as numbers."""
+    """A range, its length, its first and last address: as numbers, of IPv6 as 32 digits."""
     network = ip_network(text)
-    if network.version == 6:
-        return text
-    first, last = int(network.network_address), int(network.broadcast_address)
+    ends = (int(network.network_address), int(network.broadcast_address))
+    first, last = (f"{each:032x}" if network.version == 6 else f"{each}" for each in ends)
     return f"{text} {network.prefixlen} {first} {last}"
 
 

@@ -91,7 +91,7 @@ WORKLOADS = (
         "Load balancers",
         "Within which ranges load balancers let addresses in (one that names none lets in all), "
         "within which Services may ask for addresses, externalIPs included, and which classes they "
-        "may name (each has to name one). IPv6 ranges only as they are listed.",
+        "may name (each has to name one).",
         parts_of(
             source_ranges=list_of(maxLength=43),
             addresses=list_of(maxLength=43),

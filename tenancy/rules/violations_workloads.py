@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from ipaddress import ip_network
-from itertools import count
+from itertools import chain
 from typing import Any
 
 from reconcile.values import JSON
@@ -101,18 +101,23 @@ def _load_balancer(value: Mapping[str, Sequence[str]]) -> Made | None:
     return None
 
 
+_OF_V4 = [f"{first}.{last}.113.77" for first in (203, 11, 77, 140) for last in range(256)]
+# Within what documents use, then all over what is given out, then anywhere.
+_OF_V6 = [
+    *(f"2001:db8::{number:x}" for number in range(1, 512)),
+    *(f"{first:x}:db8::77" for first in range(0x2000, 0x4000, 16)),
+    *(f"{first:x}:db8::77" for first in range(0, 0x10000, 256)),
+]
+
+
 def _outside(ranges: Sequence[str]) -> str:
-    """An address, as a range, that no range covers; of IPv6 a range covers itself, or all."""
+    """An address, as a range, that no range covers; empty where there is none to be found."""
     known = [ip_network(text) for text in ranges]
-    tried: Iterator[Any] = (
-        ip_network(f"{first}.{last}.113.77") for first in (203, 11, 77, 140) for last in range(256)
-    )
+    tried: Iterator[Any] = (ip_network(text) for text in chain(_OF_V4, _OF_V6))
     for each in tried:
-        if not any(one.version == 4 and each.subnet_of(one) for one in known):
+        if not any(one.version == each.version and each.subnet_of(one) for one in known):
             return str(each)
-    if "::/0" in ranges:
-        return ""
-    return next(text for n in count(1) if (text := f"2001:db8::{n:x}/128") not in ranges)
+    return ""
 
 
 def _balancing(**spec: object) -> JSON:

@@ -23,7 +23,14 @@ def speed(rate: float) -> dict:
 
 SHARE = {"share of the raw rate": {"p50": 0.5, "worst": 0.4}}
 CONVERGED = {"floor": speed(400.0), "product": speed(200.0), **SHARE}
+TURN = {"seconds": 4.0, "objects/s": 50.0, "Applications/s": 25.0}
+BESIDE = {"floor": TURN, "product": {**TURN, "seconds": 9.0, "Applications/s": 20.0}}
+BESIDE |= {"times the floor": {"p50": 2.25, "worst": 3.0}}
 RUNS = {
+    "applications": run(BESIDE, apps=1000, rounds=5, drains=2),
+    "policyset": run(
+        {**BESIDE, "objects": 200, "half, seconds": 5.0, "steps of progress": 11}, tenants=100
+    ),
     "converge": run(CONVERGED, tenants=1000, rounds=5, workers=1, drains=2),
     "converge-4": run(CONVERGED, tenants=100, rounds=5, workers=4, drains=1),
     "repair": run(
@@ -75,6 +82,8 @@ RUNS = {
         ("onboard", "(n 200, max 300.0) | 2.5 / 5.0 | 400 ms / 1 s"),
         ("onboard-10", "p50 +0.0 %, p99 -1.5 % | p99 +10 %"),
         ("idle", "B7 an idle tenant, an hour | 0 | 0.1 requests, 3.0 core-ms"),
+        ("applications", "25.0 Applications/s | 20.0 Applications/s | 2.25 (worst 3.0) | 1.1"),
+        ("policyset", "4.0 s | 9.0 s, half after 5.0 s, told in 11 steps | 2.25 (worst 3.0)"),
         ("restart", "4.0 s, 0 writes | 8.0 | 15 s, 0"),
     ],
 )

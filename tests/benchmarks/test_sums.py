@@ -6,6 +6,8 @@ from _options import options
 from converge import summed, told
 from idle import per_hour
 from onboard import Spread, compared
+from policyset import half
+from policyset import summed as summed_up
 from restart import _plural
 
 
@@ -61,3 +63,27 @@ def test_the_command_line_has_a_number_for_each_option(monkeypatch):
     chosen = options("What it does.\n\nMore.", "idle", tenants=300, seconds=600)
     assert (chosen.tenants, chosen.seconds, chosen.busy) == (7, 600, True)
     assert chosen.json.parts[-3:] == (".run", "benchmarks", "idle.json")
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected"),
+    [
+        pytest.param([(0.0, 0), (1.0, 3), (2.0, 5), (3.0, 10)], 2.0, id="step by step"),
+        pytest.param([(0.0, 0), (0.1, 10), (0.2, 1), (4.0, 8), (5.0, 10)], 4.0, id="after a dip"),
+        pytest.param([(0.0, 0), (7.0, 10)], 7.0, id="all at once"),
+    ],
+)
+def test_half_of_them_have_followed_once_no_fewer_are_told(seen, expected):
+    assert half(seen) == expected
+
+
+def test_a_set_is_told_by_its_middle_its_worst_and_the_fewest_steps():
+    def turn(seconds: float, steps: int) -> dict:
+        seen = [(0.0, 0), *((seconds, n) for n in range(steps))]
+        each = {"floor": {"seconds": 2.0}, "product": {"seconds": seconds}}
+        return {"objects": 20, **each, "progress": seen, "half, seconds": seconds / 2}
+
+    found = summed_up([turn(4.0, 9), turn(8.0, 5), turn(6.0, 7)])
+    assert found["times the floor"] == {"p50": 3.0, "worst": 4.0}
+    assert (found["product"], found["worst, seconds"]) == ({"seconds": 6.0}, 8.0)
+    assert (found["half, seconds"], found["steps of progress"]) == (3.0, 5)

@@ -6,6 +6,7 @@ from clusters.adapters.kubevela import (
     COMPONENT_DEFINITION,
     COMPONENT_TYPES,
     DEFINITIONS_NAMESPACE,
+    STEP_DEFINITION,
     TRAIT_DEFINITION,
     TRAIT_TYPES,
 )
@@ -47,6 +48,21 @@ def test_a_type_that_is_missing_is_told_with_its_reason(live):
 def test_traits_are_told_by_themselves(live):
     define(live, TRAIT_DEFINITION, "scaler", "somebody-elses")
     assert [name for name, served in found(live).items() if served] == ["trait.scaler"]
+
+
+def test_steps_are_looked_at_only_when_somebody_asks(live):
+    live.serve(STEP_DEFINITION)
+    define(live, STEP_DEFINITION, "deploy", "canary")
+
+    def steps(**asked: list[str]) -> dict[str, bool]:
+        known = probe(live, asked).abilities
+        return {each.name: each.served for each in known if ".step." in each.name}
+
+    assert steps() == {}, "KubeNova's own workflows need none"
+    assert steps(step=["canary", "gone"]) == {
+        "delivery.kubevela.step.canary": True,
+        "delivery.kubevela.step.gone": False,
+    }
 
 
 def test_definitions_of_projects_are_not_the_platforms(live):

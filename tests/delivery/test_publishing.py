@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
-from clusters.adapters.kubevela import COMPONENT_DEFINITION, TRAIT_DEFINITION
+from clusters.adapters.kubevela import COMPONENT_DEFINITION, STEP_DEFINITION, TRAIT_DEFINITION
 from clusters.adapters.roles import cluster_roles
 from clusters.bundles import read
 from clusters.credentials import dump
@@ -58,7 +58,7 @@ def at_hand(cluster: Cluster) -> None:
 def live(prod: Cluster, fleet: Fleet) -> MemoryCluster:
     """The cluster prod-a: KubeVela is there, and the credential of its registration at hand."""
     platforms.kubevela(fleet["prod-a"])
-    for kind in (COMPONENT_DEFINITION, TRAIT_DEFINITION):
+    for kind in (COMPONENT_DEFINITION, TRAIT_DEFINITION, STEP_DEFINITION):
         fleet["prod-a"].serve(kind)
     prod.baseline.mark()
     settle()
@@ -398,6 +398,34 @@ def test_it_is_told_when_somebody_changes_or_deletes_it_there(live, prod, olgas)
     publish(olgas)
     settle()
     assert fares(olgas) == [("prod-a", 1, False, "Deployed")]
+
+
+@pytest.mark.parametrize(
+    ("plural", "kind"),
+    [
+        ("components", COMPONENT_DEFINITION),
+        ("traits", TRAIT_DEFINITION),
+        ("workflow-steps", STEP_DEFINITION),
+    ],
+)
+def test_every_kind_is_looked_at_by_the_longest_name_that_it_can_have(
+    live, prod, olgas, plural, kind
+):
+    longest = "x" * 63
+    path, ref = f"{PATH}/{plural}/{longest}", Ref(kind, "vela-system", longest)
+    kept(olgas, path)
+    publish(olgas)
+    settle()
+    asked(live, prod)
+    assert fares(olgas, path) == [("prod-a", 1, False, "Deployed")]
+    assert prod.capabilities.filter(name__endswith=longest, served=True).exists()
+    live.edit(ref, "eve", lambda body: body["spec"].update(status={"details": "x"}))
+    asked(live, prod)
+    assert fares(olgas, path)[0][-1] == "Drifted"
+
+    answer = olgas.put(f"{PATH}/{plural}/{'x' * 64}", BODY, format="json")
+    problem(answer, 400, "KN-INVALID")
+    assert list(pointers(answer)) == ["/name"]
 
 
 def test_a20_no_event_holds_the_credential(live, olgas):

@@ -10,15 +10,16 @@ import pytest
 
 from sandbox.api import APPLY, AdminApi, ApiError
 from sandbox.components import ISSUER
+from tests.kubenova.roles import eventually
 
 pytestmark = pytest.mark.live
 
 ROOT = Path(__file__).parents[2]
 
 
-def deployment(replicas: int = 3) -> dict:
+def deployment(replicas: int = 3, image: str = "nginx:1.29") -> dict:
     labels = {"app": "web"}
-    container = {"name": "web", "image": "nginx:1.29"}
+    container = {"name": "web", "image": image}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -80,6 +81,23 @@ class TestCluster:
         pods = admin_api.items(f"/api/v1/namespaces/{scratch_namespace}/pods")
         assert {pod["spec"]["nodeName"] for pod in pods} == {"node-0"}
         assert {pod["status"]["phase"] for pod in pods} == {"Running"}
+
+    def test_it_cannot_pull_what_no_registry_can_have(self, admin_api, scratch_namespace):
+        path = f"/apis/apps/v1/namespaces/{scratch_namespace}/deployments"
+        admin_api.create(path, deployment(replicas=1, image="registry.invalid/team/web:1"))
+        pods = f"/api/v1/namespaces/{scratch_namespace}/pods"
+
+        def states():
+            found = [each["status"].get("containerStatuses", []) for each in admin_api.items(pods)]
+            return [each["state"]["waiting"] for statuses in found for each in statuses]
+
+        (waiting,) = eventually(states)
+
+        assert waiting["reason"] == "ImagePullBackOff"
+        assert "registry.invalid/team/web:1" in waiting["message"]
+        time.sleep(2.0)
+        assert admin_api.get(f"{path}/web")["status"]["unavailableReplicas"] == 1
+        assert [each["status"]["phase"] for each in admin_api.items(pods)] == ["Pending"]
 
     def test_it_finishes_the_deletion_of_a_namespace(self, admin_api, scratch_namespace):
         deployments = f"/apis/apps/v1/namespaces/{scratch_namespace}/deployments"

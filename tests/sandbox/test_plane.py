@@ -1,12 +1,14 @@
 """What a control plane decides before anything runs."""
 
 import json
+import re
 import socket
 
 import pytest
+import yaml
 
 from sandbox.build import Binaries
-from sandbox.components import NAMES, Layout
+from sandbox.components import NAMES, UNPULLABLE, Layout
 from sandbox.errors import InvalidName, PortTaken
 from sandbox.plane import ControlPlane, state_root
 from sandbox.startup import PORTS, choose_port, is_free
@@ -147,3 +149,29 @@ class TestCommandLines:
 
         assert "--audit-log-path" not in flags(layout, "kube-apiserver")
         assert "--audit-log-path" in flags(audited, "kube-apiserver")
+
+    def test_pods_live_as_kwok_has_it_but_for_what_nobody_can_pull(self, layout):
+        kwok = next(found.command for found in layout.components() if found.name == "kwok")
+
+        read = [word.partition("=")[2] for word in kwok if word.startswith("--config=")]
+
+        assert read == [str(layout.binaries.stages), str(layout.folder / "unpullable.yaml")]
+
+    @pytest.mark.parametrize(
+        ("image", "expected"),
+        [
+            ("registry.invalid/web:1", True),
+            ("eu.registry.invalid:5000/team/web", True),
+            ("nginx:1.27", False),
+            ("docker.io/library/registry.invalid/web", False),
+            ("registry.invalid.example.org/web", False),
+            ("invalid/web", False),
+        ],
+    )
+    def test_nobody_can_pull_from_a_registry_that_cannot_be(self, image, expected):
+        stage = yaml.safe_load(UNPULLABLE.split("  next:")[0])["spec"]
+
+        (pattern,) = re.findall(r'test\("(.+)"\)', stage["selector"]["matchExpressions"][2]["key"])
+
+        assert bool(re.search(pattern, image)) is expected
+        assert stage["weight"] > 0, "kwok's own stages weigh nothing"

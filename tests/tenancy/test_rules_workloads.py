@@ -1,6 +1,6 @@
 """Restrictions of workloads, load balancers and kinds: faults, the stricter of two, violations."""
 
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
 import pytest
 from hypothesis import given
@@ -164,9 +164,10 @@ def test_what_cannot_be_had_together_is_nobody_s_guess(kind, one, other):
 # --- As the cluster reads it.
 
 
-def test_a_range_of_ipv4_is_told_in_numbers_as_well():
+def test_a_range_is_told_by_its_length_and_its_ends_as_well():
     data = encoded({"load_balancers": {"addresses": ["192.0.2.0/30", "2001:db8::/32"]}})
-    lines = "192.0.2.0/30 30 3221225984 3221225987\n2001:db8::/32"
+    first, last = "20010db8" + "0" * 24, "20010db8" + "f" * 24
+    lines = f"192.0.2.0/30 30 3221225984 3221225987\n2001:db8::/32 32 {first} {last}"
     assert data == {"load_balancers.addresses": lines}
 
 
@@ -270,6 +271,12 @@ def test_nothing_breaks_what_forbids_nothing(kind, value):
         ),
         pytest.param(
             "load_balancers",
+            {"source_ranges": ["0.0.0.0/0", "2001:db8::/32", "2000::/4"]},
+            "source range 3000:db8::77/128",
+            id="far ipv6",
+        ),
+        pytest.param(
+            "load_balancers",
             {"source_ranges": ["0.0.0.0/0", "::/0"], "classes": ["kubenova-proof-0"]},
             "class kubenova-proof-1",
             id="class",
@@ -298,12 +305,14 @@ def test_a_workload_that_lacks_a_label_is_found_by_another():
     assert spec["selector"]["matchLabels"] == spec["template"]["metadata"]["labels"] == label
 
 
+def ranges_of(bits: int) -> st.SearchStrategy[str]:
+    kind = {32: IPv4Network, 128: IPv6Network}[bits]
+    addresses, lengths = st.integers(0, 2**bits - 1), st.integers(1, bits)
+    return st.builds(lambda one, far: str(kind((one, far), strict=False)), addresses, lengths)
+
+
 RANGES = st.lists(
-    st.builds(
-        lambda address, length: str(ip_network((address, length), strict=False)),
-        st.integers(0, 2**32 - 1),
-        st.integers(1, 32),
-    ),
+    st.one_of(ranges_of(32), ranges_of(128)),
     unique=True,
     max_size=8,
 )
@@ -314,4 +323,5 @@ def test_the_range_that_breaks_a_list_is_in_none_of_it(ranges):
     found = violation("load_balancers", {"source_ranges": ranges})
     (asked,) = found.manifest["spec"]["loadBalancerSourceRanges"]
     network = ip_network(asked)
-    assert network.version == 6 or not any(network.subnet_of(ip_network(each)) for each in ranges)
+    known = [ip_network(each) for each in ranges]
+    assert not any(network.version == each.version and network.subnet_of(each) for each in known)

@@ -6,13 +6,13 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
+from clusters.adapters.kubevela import DEFINITIONS_NAMESPACE
 from clusters.models.bundling import Asked, plan_bundle, refuse_outdated
+from clusters.models.carrying import Carrying
 from clusters.platforms import KUBEVELA
 from clusters.uploads import refused
 from delivery.environment_form import as_yaml
 from delivery.models import PublishedDefinition
-from delivery.models.carrying import Carrying
-from delivery.models.published import shown
 from delivery.published_form import PublishedForm, PublishForm
 from reconcile.pages.finding import PageRequest, find, page, sent
 from reconcile.pages.forms import ConfirmNameForm
@@ -26,7 +26,7 @@ _ASK = require_http_methods(["GET", "HEAD", "POST"])
 
 
 def _found(request: PageRequest, kind: str, name: str) -> PublishedDefinition:
-    rows = PublishedDefinition.objects.prefetch_related(*shown())
+    rows = PublishedDefinition.objects.prefetch_related(*PublishedDefinition.shown())
     return find(rows, request, kind=kind, name=name)
 
 
@@ -40,7 +40,9 @@ def _fares(row: PublishedDefinition) -> list[JSON]:
 def published(request: PageRequest) -> HttpResponse:
     """All of them, each with the clusters that it is on; of anybody else none."""
     find_operator(request)
-    found = page_of(request, PublishedDefinition.objects.prefetch_related(*shown()))
+    found = page_of(
+        request, PublishedDefinition.objects.prefetch_related(*PublishedDefinition.shown())
+    )
     rows = [(each, _fares(each)) for each in found]
     return render(request, "delivery/published_list.html", {"page": found, "rows": rows})
 
@@ -112,7 +114,7 @@ def _sent(request: PageRequest, form: PublishForm, row: PublishedDefinition) -> 
     asked = Asked(given["cluster"], "", b"", given["kubeconfig"], "", given["force"], by)
     try:
         require([given["cluster"]], KUBEVELA)
-        carrying = Carrying.of([row], asked)
+        carrying = Carrying.of([row], asked, DEFINITIONS_NAMESPACE)
         if PREVIEW in request.POST:
             form.plan = plan_bundle(carrying.asked)
             return False

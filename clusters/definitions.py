@@ -29,7 +29,7 @@ _KINDS: tuple[tuple[str, Kind, Sequence[str]], ...] = (
 )
 
 
-# Who else wants to know of types: each returns names by `component` or `trait`.
+# Who else wants to know of types: each returns names by their word.
 EXPECTED: list[Callable[[], Mapping[str, Collection[str]]]] = []
 
 

@@ -76,7 +76,8 @@ class Carrying:
 
 
 def _carried_by(run: BootstrapRun, model: type[Sent]) -> "models.QuerySet[Sent]":
-    return model._default_manager.filter(cluster=run.cluster_id, run_generation=run.generation)
+    wanted = {"cluster": run.cluster_id, "run_generation": run.generation}  # columns of heirs
+    return model._default_manager.filter(**wanted)
 
 
 def arrived(model: type[Sent]) -> Callable[[BootstrapRun, Sequence[Live]], None]:

@@ -11,7 +11,7 @@ from clusters.definitions import ability_of, mark_of
 from clusters.models import Cluster
 from clusters.models.bootstrap import DEFINITIONS
 from clusters.models.published import Published, PublishedRows, Sent
-from delivery.models.validators import errors_of
+from delivery.models.validators import errors_by_column
 from delivery.rules.published_types import parameter_problems
 from delivery.rules.publishing import (
     KINDS,
@@ -111,12 +111,7 @@ class PublishedDefinition(Published):
             *definition_problems(self.kind, self.name, self.spec, shadows=self.shadows),
             *within(("parameters",), self._parameter_problems()),
         ]
-        errors: dict[str, list[ValidationError]] = {}
-        for problem in found:
-            column, *inside = problem.path
-            told = problem._replace(path=tuple(inside))
-            errors.setdefault(str(column), []).extend(errors_of([told]))
-        if errors:
+        if errors := errors_by_column(found):
             raise ValidationError(errors)
 
     def _parameter_problems(self) -> Iterable[Problem]:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from clusters.adapters.kubevela import DEFINITIONS_NAMESPACE
 from clusters.connect import connect
 from clusters.credentials import Given
 from clusters.kubeconfig import parse

@@ -23,9 +23,9 @@ _ASK = require_http_methods(["GET", "HEAD", "POST"])
 
 
 def _found(request: PageRequest, name: str) -> CelRule:
-    find_operator(request)
     rows = CelRule.objects.prefetch_related(*CelRule.shown())
     found: CelRule = find(rows, request, name=name)
+    find_operator(request)
     return found
 
 

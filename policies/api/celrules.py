@@ -41,14 +41,14 @@ MOST = 100
 _POLICIES = "admission.policies"
 
 
-class VariableSerializer(StrictSerializer):
+class RuleVariableSerializer(StrictSerializer):
     """A value that expressions may use as `variables.<name>`."""
 
     name = StringField(max_length=63)
     expression = StringField(max_length=LONGEST)
 
 
-class ValidationSerializer(StrictSerializer):
+class RuleValidationSerializer(StrictSerializer):
     """What has to be true, and what people are told where it is not."""
 
     expression = StringField(
@@ -70,10 +70,10 @@ class CelRuleSerializer(StrictSerializer):
     operations = serializers.MultipleChoiceField(
         choices=list(OPERATIONS), required=False, default=set(OPERATIONS)
     )
-    variables = VariableSerializer(
+    variables = RuleVariableSerializer(
         many=True, required=False, default=list, help_text=f"At most {MOST_VARIABLES}."
     )
-    validations = ValidationSerializer(many=True, help_text=f"At most {MOST_VALIDATIONS}.")
+    validations = RuleValidationSerializer(many=True, help_text=f"At most {MOST_VALIDATIONS}.")
     version = serializers.IntegerField(read_only=True, help_text="Counts its changes.")
     deleting = serializers.BooleanField(read_only=True, help_text="It is to leave its clusters.")
     changed_by = serializers.CharField(read_only=True)

@@ -4,6 +4,7 @@ A rule on a cluster is a policy with its bindings; it is served where all of the
 """
 
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 
 from clusters.discovery import Served
 from clusters.kinds import ADMISSION_POLICY, ADMISSION_POLICY_BINDING
@@ -15,7 +16,7 @@ from reconcile.values import Kind, Live, digest
 
 WORD = "rule"  # what the rules are asked for by, among the types
 _KINDS = (ADMISSION_POLICY, ADMISSION_POLICY_BINDING)
-_MOST = 500
+_PAGES = 20  # of 500 objects
 
 
 def of_rule(name: str, seen: Sequence[Live]) -> list[Live]:
@@ -48,11 +49,16 @@ def named_rules(cluster: Reachable, served: Served, names: Collection[str]) -> I
         yield Ability(ability_of(name), bool(objects), mark_of(objects), reason)
 
 
-def _listed(cluster: Reachable, kind: Kind) -> Sequence[Live]:
-    try:
-        return cluster.list_page(kind, limit=_MOST).items
-    except Forbidden:
-        return ()  # by a baseline that is older
+def _listed(cluster: Reachable, kind: Kind) -> Iterator[Live]:
+    """All of a kind; none where they may not be seen, by a baseline that is older."""
+    token = ""
+    with suppress(Forbidden):
+        for _ in range(_PAGES):
+            page = cluster.list_page(kind, token=token)
+            yield from page.items
+            token = page.token
+            if not token:
+                return
 
 
 def _doubt(policy: Live) -> str:

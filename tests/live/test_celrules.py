@@ -23,7 +23,7 @@ from tests.live.test_capsule import capsule, cluster
 
 __all__ = ["capsule", "cluster", "keys"]
 
-pytestmark = [pytest.mark.live, pytest.mark.django_db, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.live, pytest.mark.django_db, pytest.mark.timeout(600)]
 
 CLOSED = "object.spec.type == 'ClusterIP'"
 TOLD = "Services stay inside."

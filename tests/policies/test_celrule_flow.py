@@ -1,6 +1,7 @@
 """Rules in CEL over HTTP: kept, published, named, and taken away again."""
 
 import pytest
+from django.contrib.auth.models import Permission
 from rest_framework.test import APIClient
 
 from clusters.kinds import ADMISSION_POLICY, ADMISSION_POLICY_BINDING
@@ -112,8 +113,6 @@ def test_nobody_but_operators_writes_them_or_knows_of_them(live, as_, olgas, nam
 
 
 def test_who_writes_policy_sets_reads_them_and_changes_none(live, people, as_, olgas):
-    from django.contrib.auth.models import Permission
-
     kept(olgas)
     people["alice"].user_permissions.add(Permission.objects.get(codename="add_policyset"))
     client = as_("alice")

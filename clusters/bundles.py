@@ -5,9 +5,12 @@ that nothing waits for a webhook whose controller is not there yet. Pure.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
+
+import yaml
 
 from clusters.plainyaml import Bounds, Malformed, Value, load_all
 from reconcile.values import JSON, MANAGED_BY, MANAGER, Kind, digest
@@ -107,7 +110,7 @@ def read(raw: bytes, *, own: bool = False) -> Bundle:
     """Return the objects of a bundle. Raises Malformed naming what is wrong where.
 
     Nothing is run, opened or fetched. What belongs to KubeNova or to the cluster itself is refused.
-    `own` says that KubeNova has made it: it may also name what is to go (`ABSENT`).
+    `own` says that KubeNova has made it: it may hold what is its own, and what is to go (`ABSENT`).
     """
     if len(raw) > MAX_BYTES:
         raise Malformed("", f"is larger than {MAX_BYTES} bytes")
@@ -121,7 +124,7 @@ def read(raw: bytes, *, own: bool = False) -> Bundle:
                 continue
             if item.key in items:
                 raise Malformed(f"document {number}", f"holds {item} once more")
-            if not (own and item.absent):
+            if not own:
                 _refuse_foreign(item, f"document {number}")
             items[item.key] = item
     if fault := _number_fault(len(items)):
@@ -208,3 +211,17 @@ def _refuse_foreign(item: Item, where: str) -> None:
     system = item.namespace in _SYSTEM and item.kind != "RoleBinding"
     if system or (item.kind == "Namespace" and item.name in _SYSTEM):
         raise Malformed(where, f"holds {item}, which belongs to the cluster itself")
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes no aliases, which a bundle may not have."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        """Write the same value out wherever it stands."""
+        return True
+
+
+def bundle(manifests: Iterable[JSON]) -> bytes:
+    """Return manifests of KubeNova's own as one text, whatever characters are in them."""
+    found: Any = yaml.dump_all(list(manifests), Dumper=_Dumper, encoding="utf-8")
+    return bytes(found)

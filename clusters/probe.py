@@ -22,6 +22,7 @@ from clusters.kinds import (
     SERVICE,
     STATEFUL_SET,
 )
+from clusters.named_rules import WORD, named_rules
 from clusters.platforms import Ability, numbers, platforms
 from clusters.reachable import Reachable
 from reconcile.errors import Refused
@@ -89,7 +90,7 @@ class PermissionsMissing(Refused):
 
 
 def probe(cluster: Reachable, types: Mapping[str, Collection[str]] | None = None) -> Findings:
-    """Look at the cluster, also for `types` (see `definitions`).
+    """Look at the cluster, also for `types` (see `definitions`) and rules.
 
     Raises VersionUnsupported, Refused or any other ClusterError.
     """
@@ -101,7 +102,13 @@ def probe(cluster: Reachable, types: Mapping[str, Collection[str]] | None = None
         raise Refused("The cluster has no namespace kube-system, so it cannot be told from others.")
     served = cluster.discovery()
     natives = (_native(name, kinds, served, version) for name, kinds in _NEEDED_BY.items())
-    found = (*natives, *platforms(cluster, served), *definitions(cluster, served, types or {}))
+    types = types or {}
+    found = (
+        *natives,
+        *platforms(cluster, served),
+        *definitions(cluster, served, types),
+        *named_rules(cluster, served, types.get(WORD, ())),
+    )
     return Findings(version, live.uid, tuple(sorted(found)), served)
 
 

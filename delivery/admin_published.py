@@ -1,29 +1,17 @@
 """Definitions for operators: what is kept, and where it was sent. Writing takes the API."""
 
 from django.contrib import admin
-from unfold.admin import ModelAdmin, TabularInline
+from unfold.admin import ModelAdmin
 
+from clusters.admin_published import SentInline
 from delivery.models import Publication, PublishedDefinition
 from reconcile.admin import ReadOnly
 
 
-class PublicationInline(ReadOnly, TabularInline):  # type: ignore[misc]
+class PublicationInline(SentInline):
     """Where a definition was sent."""
 
     model = Publication
-    fields = readonly_fields = ("cluster", "version", "outdated", "fares", "asked_by", "asked_at")
-    extra = 0
-
-    @admin.display(boolean=True, description="outdated")
-    def outdated(self, row: Publication) -> bool:
-        """Whether the definition was changed since."""
-        return row.outdated
-
-    @admin.display(description="phase")
-    def fares(self, row: Publication) -> str:
-        """The phase, and why."""
-        phase, message = row.state()
-        return f"{phase}: {message}" if message else str(phase)
 
 
 @admin.register(PublishedDefinition)

@@ -19,9 +19,9 @@ class DeliveryConfig(AppConfig):
         Clusters are asked for the types that operators publish, and runs that carry these are told.
         """
         from clusters.models.bootstrap import AFTERWARDS, DEFINITIONS
-        from delivery.models.carrying import arrived
-        from delivery.models.published import expected
+        from clusters.models.carrying import arrived
+        from delivery.models.published import Publication, expected
 
         contribute(policies)
         EXPECTED.append(expected)
-        AFTERWARDS[DEFINITIONS] = arrived
+        AFTERWARDS[DEFINITIONS] = arrived(Publication)

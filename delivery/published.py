@@ -6,33 +6,28 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
-from clusters.models.bundling import Asked, plan_bundle, refuse_outdated
+from clusters.adapters.kubevela import DEFINITIONS_NAMESPACE
+from clusters.models.bundling import Asked
+from clusters.models.carrying import Carrying
 from clusters.platforms import KUBEVELA
-from clusters.uploads import refused
+from clusters.publishing_pages import fares, publish_form, was_sent
 from delivery.environment_form import as_yaml
 from delivery.models import PublishedDefinition
-from delivery.models.carrying import Carrying
-from delivery.models.published import shown
-from delivery.published_form import PublishedForm, PublishForm
+from delivery.published_form import PublishedForm
 from reconcile.pages.finding import PageRequest, find, page, sent
 from reconcile.pages.forms import ConfirmNameForm
 from reconcile.pages.lists import page_of
-from reconcile.pages.writing import PREVIEW, show_form
+from reconcile.pages.writing import show_form
 from reconcile.refusals import Refusal
-from reconcile.values import JSON
 from tenancy.models.serving import require
 
 _ASK = require_http_methods(["GET", "HEAD", "POST"])
 
 
 def _found(request: PageRequest, kind: str, name: str) -> PublishedDefinition:
-    rows = PublishedDefinition.objects.prefetch_related(*shown())
-    return find(rows, request, kind=kind, name=name)
-
-
-def _fares(row: PublishedDefinition) -> list[JSON]:
-    told = ((each, *each.state()) for each in row.publications.all())
-    return [{"row": each, "phase": phase, "message": text} for each, phase, text in told]
+    rows = PublishedDefinition.objects.prefetch_related(*PublishedDefinition.shown())
+    found: PublishedDefinition = find(rows, request, kind=kind, name=name)
+    return found
 
 
 @require_safe
@@ -40,8 +35,10 @@ def _fares(row: PublishedDefinition) -> list[JSON]:
 def published(request: PageRequest) -> HttpResponse:
     """All of them, each with the clusters that it is on; of anybody else none."""
     find_operator(request)
-    found = page_of(request, PublishedDefinition.objects.prefetch_related(*shown()))
-    rows = [(each, _fares(each)) for each in found]
+    found = page_of(
+        request, PublishedDefinition.objects.prefetch_related(*PublishedDefinition.shown())
+    )
+    rows = [(each, fares(each)) for each in found]
     return render(request, "delivery/published_list.html", {"page": found, "rows": rows})
 
 
@@ -50,7 +47,7 @@ def published(request: PageRequest) -> HttpResponse:
 def published_one(request: PageRequest, kind: str, name: str) -> HttpResponse:
     """One: where it is, how it fares there, and what it says."""
     row = _found(request, kind, name)
-    context = {"definition": row, "fares": _fares(row), "source": as_yaml(row.spec)}
+    context = {"definition": row, "fares": fares(row), "source": as_yaml(row.spec)}
     context["template"] = row.spec["schematic"]["cue"]["template"]
     return render(request, "delivery/published.html", context)
 
@@ -96,34 +93,16 @@ def _kept(request: PageRequest, form: PublishedForm) -> bool:
 def published_send(request: PageRequest, kind: str, name: str) -> HttpResponse:
     """Have it applied to a cluster, or taken off there; or see first what that would do."""
     row = _found(request, kind, name)
-    there = [each.cluster.name for each in row.publications.all()]
-    initial = {"cluster": there[0]} if there else {}
-    form = PublishForm(sent(request), request.FILES or None, initial=initial)
-    if form.is_valid() and _sent(request, form, row):
+    form = publish_form(request, row, sent(request))
+    if form.is_valid() and was_sent(request, form, lambda asked: _carrying(row, asked)):
         messages.success(request, f"{row} is on its way.")
         return redirect("published-one", kind, name)
     return show_form(request, "delivery/published_send.html", form, {"definition": row})
 
 
-def _sent(request: PageRequest, form: PublishForm, row: PublishedDefinition) -> bool:
-    """Whether it is on its way; False where that was refused or only planned."""
-    given, planned = form.cleaned_data, request.POST.get("plan", "")
-    by = request.user.get_username()
-    asked = Asked(given["cluster"], "", b"", given["kubeconfig"], "", given["force"], by)
-    try:
-        require([given["cluster"]], KUBEVELA)
-        carrying = Carrying.of([row], asked)
-        if PREVIEW in request.POST:
-            form.plan = plan_bundle(carrying.asked)
-            return False
-        if planned:  # what was seen is what is applied
-            refuse_outdated(carrying.asked, planned)
-        carrying.publish()
-    except Refusal as refusal:
-        told = [each.detail for each in refusal.errors] or [refusal.detail]
-        form.add_error(None, [refused(each) for each in told])
-        return False
-    return True
+def _carrying(row: PublishedDefinition, asked: Asked) -> Carrying:
+    require([asked.cluster], KUBEVELA)
+    return Carrying.of([row], asked, DEFINITIONS_NAMESPACE)
 
 
 @_ASK
@@ -139,7 +118,7 @@ def published_delete(request: PageRequest, kind: str, name: str) -> HttpResponse
             return redirect("published") if gone else redirect("published-one", kind, name)
         except Refusal as refusal:
             form.add_error(None, refusal.detail)
-    context = {"definition": row, "fares": _fares(row)}
+    context = {"definition": row, "fares": fares(row)}
     return show_form(request, "delivery/published_delete.html", form, context)
 
 

@@ -6,15 +6,12 @@ import yaml
 from django import forms
 from django.core.exceptions import ValidationError
 
-from clusters.credentials import Given
-from clusters.models import Cluster
 from clusters.plainyaml import Malformed, load
-from clusters.uploads import credential_in, refused
+from clusters.uploads import refused
 from delivery.environment_form import YAMLField, as_yaml
 from delivery.models import PublishedDefinition
 from delivery.rules.canonical import BlockDumper
 from reconcile.pages.forms import PageForm
-from reconcile.planning.values import Report
 
 _MONO = {"spellcheck": "false", "autocomplete": "off"}
 _EXAMPLE = """\
@@ -103,36 +100,3 @@ class PublishedForm(forms.ModelForm):  # type: ignore[type-arg]
             for each in found:
                 text = " ".join(each.messages)
                 self.add_error(column if column in self.fields else None, refused(text))
-
-
-class ClusterField(forms.ModelChoiceField):  # type: ignore[type-arg]
-    """A cluster, by its name alone."""
-
-    def label_from_instance(self, obj: Any) -> str:
-        """Its name."""
-        return str(obj.name)
-
-
-class PublishForm(PageForm):
-    """Where a definition goes, and as whom; `plan` is what that would do."""
-
-    plan: Report | None = None
-    cluster = ClusterField(queryset=Cluster.objects.none(), to_field_name="name")
-    kubeconfig = forms.FileField(
-        label="Kubeconfig",
-        required=False,
-        help_text="Of an administrator of this cluster. Sealed, and dropped once all is applied; "
-        "an hour at most. Leave it out while that of the registration is at hand.",
-    )
-    force = forms.BooleanField(label="Take over fields that others hold", required=False)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        rows = Cluster.objects.filter(deletion_requested_at=None).order_by("name")
-        field = self.fields["cluster"]
-        if isinstance(field, forms.ModelChoiceField):
-            field.queryset = rows
-
-    def clean_kubeconfig(self) -> Given | None:
-        """Return the credential. Raises ValidationError that names the field inside."""
-        return credential_in(self.cleaned_data["kubeconfig"])

@@ -3,13 +3,16 @@
 from django.contrib import admin
 from unfold.admin import ModelAdmin, TabularInline
 
+from clusters.admin_published import SentInline
 from policies.models import (
     Attachment,
+    CelRule,
     Finding,
     Imposition,
     PolicyException,
     PolicySet,
     PolicyVersion,
+    RulePublication,
     Simulation,
     SimulationRun,
 )
@@ -119,3 +122,22 @@ class FindingAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]
     list_filter = ("mode", "rule", "policyset_name")
     list_select_related = ("tenant",)
     search_fields = ("name", "tenant__name", "policyset_name", "message")
+
+
+class RulePublicationInline(SentInline):
+    """Where a rule was sent."""
+
+    model = RulePublication
+
+
+@admin.register(CelRule)
+class CelRuleAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]
+    """Rules in CEL; written through the API and the pages, which say what is wrong with one."""
+
+    list_display = ("name", "version", "changed_by", "changed_at")
+    search_fields = ("name", "description")
+    fields = (
+        *("name", "description", "resources", "operations", "variables", "validations"),
+        *("version", "changed_by", "changed_at"),
+    )
+    inlines = (RulePublicationInline,)

@@ -2,6 +2,8 @@
 
 from django.apps import AppConfig
 
+from clusters.definitions import EXPECTED
+
 
 class PoliciesConfig(AppConfig):
     """Policies."""
@@ -10,8 +12,16 @@ class PoliciesConfig(AppConfig):
     verbose_name = "Policies"
 
     def ready(self) -> None:
-        """Have every tenant that is declared be bound by what is attached to it."""
+        """Have every tenant that is declared be bound by what is attached to it.
+
+        Clusters are asked for the rules that operators publish, and runs that carry these are told.
+        """
+        from clusters.models.bootstrap import AFTERWARDS, RULES
+        from clusters.models.carrying import arrived
+        from policies.models.celrule import RulePublication, expected
         from policies.models.imposition import settle
         from tenancy.models.imposed import contribute
 
         contribute(settle)
+        EXPECTED.append(expected)
+        AFTERWARDS[RULES] = arrived(RulePublication)

@@ -2,9 +2,10 @@
 
 from django.urls import path
 
-from policies import attaching, findings, simulations, views
+from policies import attaching, celrules, findings, simulations, views
 
 _SET = "policies/<slug:policyset>"
+_RULE = "celrules/<slug:name>"
 _ATTACHMENT = f"{_SET}/attachments/<slug:attachment>"
 
 urlpatterns = [
@@ -12,6 +13,12 @@ urlpatterns = [
     path("policies-list", views.policies_fragment, name="policies-list"),
     path("policies-catalogue", views.catalogue, name="policy-catalogue"),
     path("new-policy", views.policy_new, name="policy-new"),
+    path("celrules", celrules.celrules, name="celrules"),
+    path("new-celrule", celrules.celrule_new, name="celrule-new"),
+    path(_RULE, celrules.celrule, name="celrule"),
+    path(f"{_RULE}/edit", celrules.celrule_edit, name="celrule-edit"),
+    path(f"{_RULE}/publish", celrules.celrule_send, name="celrule-send"),
+    path(f"{_RULE}/delete", celrules.celrule_delete, name="celrule-delete"),
     path(_SET, views.policy, name="policy"),
     path(f"{_SET}/state", views.policy_fragment, name="policy-state"),
     path(f"{_SET}/edit", views.policy_edit, name="policy-edit"),

@@ -15,7 +15,7 @@ _MENU = (
     ("Tenants", "user-group", "tenants", ("tenant", "project", "member")),
     ("Apps", "cube", "apps", ("app",)),
     ("Definitions", "puzzle-piece", "definitions", ("definition",)),
-    ("Policies", "scale", "policies", ("policy",)),
+    ("Policies", "scale", "policies", ("policy", "celrule")),
     ("Drift", "arrows-right-left", "drift", ()),
     ("Activity", "clock", "activity", ("timeline",)),
     ("Kubeconfigs", "key", "grants", ("grant", "issue")),

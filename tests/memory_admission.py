@@ -9,8 +9,9 @@ from tenancy.rules.admission import ENFORCED
 from tenancy.rules.encoding import CORDONED
 from tenancy.rules.images import permitted
 from tenancy.rules.kinds import KINDS
+from tenancy.rules.named import NAMED, proofs
 from tenancy.rules.profiles import ENFORCE
-from tenancy.rules.violations import cordon_violation, violation
+from tenancy.rules.violations import cordon_violation, violation, violations
 
 WARN = "pod-security.kubernetes.io/warn"
 
@@ -64,14 +65,15 @@ def refusal_of(data: Mapping[str, str], manifest: JSON) -> str:
 
     Of all that policies refuse only what is tried as a proof: there is no CEL here.
     """
-    tried = [
-        violation(kind, value)
+    rules = {
+        kind: value
         for kind, value in decoded(data).items()
         if not any(KINDS[kind].problems(value))  # else somebody has scribbled on it
-    ]
+    }
+    tried = [each for _, each in violations(rules)]
     tried += [cordon_violation()] if CORDONED in data else []
     name, spec = manifest["metadata"]["name"], manifest.get("spec")
-    found = (each for each in tried if each and each.manifest["metadata"]["name"] == name)
+    found = (each for each in tried if each.manifest["metadata"]["name"] == name)
     return next((each.refusal for each in found if each.manifest.get("spec") == spec), "")
 
 
@@ -81,8 +83,9 @@ def advice_of(data: Mapping[str, str], manifest: JSON) -> tuple[str, ...]:
     Of what is no proof, image registries and Service types are judged.
     """
     name = manifest["metadata"]["name"]
-    found = []
-    for kind, value in decoded(data).items():
+    rules = decoded(data)
+    found = list(_named(rules.pop(NAMED, {"rules": []}), name))
+    for kind, value in rules.items():
         proof, policy = violation(kind, value), cel.policy_name(kind)
         if name.startswith(cel.PROOF):
             told = proof.message if proof and proof.manifest["metadata"]["name"] == name else ""
@@ -92,9 +95,22 @@ def advice_of(data: Mapping[str, str], manifest: JSON) -> tuple[str, ...]:
             refused = _JUDGED[kind](value, manifest) if kind in _JUDGED else ""
             told = cel.told(how.noun, refused, allowed, how.missing) if refused else ""
         if told:
-            start = f"Validation failed for ValidatingAdmissionPolicy '{policy}' with binding"
-            found.append(f"{start} '{policy}-warn': {told}")
+            found.append(_warning(policy, told))
     return tuple(found)
+
+
+def _warning(policy: str, told: str) -> str:
+    start = f"Validation failed for ValidatingAdmissionPolicy '{policy}' with binding"
+    return f"{start} '{policy}-warn': {told}"
+
+
+def _named(value: Mapping[str, list[str]], name: str) -> Iterable[str]:
+    """Rules in CEL are broken by their proofs, and by what is called after them."""
+    for policy, manifest, message in proofs(value):
+        if manifest["metadata"]["name"] == name:
+            yield _warning(policy, message)
+        elif policy.removeprefix("kubenova-cel-") in name:
+            yield _warning(policy, f"{name} breaks it.")
 
 
 def _refused_image(value: Mapping[str, list[str]], manifest: JSON) -> str:

@@ -43,7 +43,10 @@ _LOOK = 2.0
 _PATIENCE = 5
 _NAMESPACES = {Stage.DELIVERY: "vela-system"}
 STEPS = (Stage.TENANCY, Stage.PROXY, Stage.DELIVERY)
-DEFINITIONS = "definitions"  # no step of the runbook: KubeVela's types, which another part sends
+# No steps of the runbook: what other parts send, in bundles that they make themselves.
+DEFINITIONS = "definitions"  # KubeVela's types
+RULES = "rules"  # admission policies of operators
+CARRIED = (DEFINITIONS, RULES)
 
 
 def usual_namespace(step: str) -> str:
@@ -72,7 +75,7 @@ class BootstrapRun(Located):
 
     cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="bootstrap_runs")
     step_name = models.CharField(
-        max_length=30, choices=[(each, each) for each in (*STEPS, DEFINITIONS)]
+        max_length=30, choices=[(each, each) for each in (*STEPS, *CARRIED)]
     )
     generation = models.PositiveIntegerField(default=0, editable=False)
     namespace = models.CharField(max_length=63, blank=True, default="")
@@ -118,7 +121,7 @@ class BootstrapRun(Located):
 
         Raises Malformed for what is no bundle.
         """
-        bundle, text = read(raw, own=step == DEFINITIONS), raw.decode()
+        bundle, text = read(raw, own=step in CARRIED), raw.decode()
         with marking():
             Cluster.locked().get(pk=cluster.pk)
             run = cls.objects.filter(cluster=cluster, step_name=step).first()
@@ -150,7 +153,7 @@ class BootstrapRun(Located):
         try:
             with connect(self.cluster, self._opened()) as api:
                 self._know(api)
-                own = self.step_name == DEFINITIONS
+                own = self.step_name in CARRIED
                 bundle = read(self.bundle.reveal().encode(), own=own)
                 self._advance(api, bundle, lease)
                 seen = list(self._left(api, bundle)) if own else []

@@ -9,7 +9,7 @@ from clusters.epoch import identity
 from clusters.installing import rehearse
 from clusters.kubeconfig import Credential
 from clusters.models.bootstrap import (
-    DEFINITIONS,
+    CARRIED,
     BootstrapRun,
     credential_for,
     usual_namespace,
@@ -41,7 +41,7 @@ class Asked:
     def bundle(self) -> Bundle:
         """What is in it. Raises Invalid."""
         try:
-            return read(self.raw, own=self.step == DEFINITIONS)
+            return read(self.raw, own=self.step in CARRIED)
         except Malformed as error:
             where = f"{error.where} " if error.where else "The bundle "
             raise _wrong(Fault("bundle", f"{where}{error.message}.", "/bundle")) from None

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 
 from clusters.intents import BASELINE
 from clusters.probe import Ability
+from clusters.rule_names import PREFIX
 from reconcile.models import Event, marking, touch
 from reconcile.prepared import Prepared
 
@@ -51,7 +52,8 @@ class CapabilityQuerySet(QuerySet["Capability"]):
     def lacking(self, cluster: "Cluster", names: Iterable[str]) -> list[Ability]:
         """Return those of `names` that `cluster` is known not to serve.
 
-        A newer baseline serves what an older one did; one that was not observed cannot be judged.
+        A newer baseline serves what an older one did; what was not observed cannot be judged, but
+        for rules of operators: where they are not known they are not.
         """
         wanted, known = sorted(set(names)), self.known(cluster)
         newest = max((_number(name) for name, each in known.items() if each.served), default=0)
@@ -59,7 +61,9 @@ class CapabilityQuerySet(QuerySet["Capability"]):
             found
             for name in wanted
             if (
-                found := _outdated(name, newest) if name.startswith(_BASELINES) else known.get(name)
+                found := _outdated(name, newest)
+                if name.startswith(_BASELINES)
+                else known.get(name) or _unpublished(name, newest)
             )
             and not found.served
         ]
@@ -117,6 +121,12 @@ def _number(name: str) -> int:
     """The version of a baseline, 0 for any other capability."""
     number = name.removeprefix(_BASELINES)
     return int(number) if number != name and number.isdecimal() else 0
+
+
+def _unpublished(name: str, newest: int) -> Ability | None:
+    if not newest or not name.startswith(PREFIX):
+        return None
+    return Ability(name, False, "", "The rule is not published there.")
 
 
 def _outdated(name: str, newest: int) -> Ability | None:

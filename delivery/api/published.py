@@ -1,6 +1,7 @@
 """Definitions that operators publish, over HTTP: kept here, carried to clusters when asked."""
 
-from typing import Any, ClassVar
+from collections.abc import Iterable
+from typing import Any
 
 from django.core.exceptions import ValidationError as ModelError
 from django.db import IntegrityError
@@ -11,53 +12,31 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from clusters.api.fields import KubeconfigField
-from clusters.api.serializers import ClusterSerializer
+from clusters.adapters.kubevela import DEFINITIONS_NAMESPACE
+from clusters.api.publishing import (
+    PublicationSerializer,
+    PublishingSerializer,
+    PublishSerializer,
+    PublishView,
+)
 from clusters.models import Cluster
-from clusters.models.bundling import Asked, plan_bundle, refuse_outdated
+from clusters.models.bundling import Asked
+from clusters.models.carrying import Carrying
+from clusters.models.published import Sent
 from clusters.platforms import KUBEVELA
-from delivery.models import Publication, PublishedDefinition
-from delivery.models.carrying import Carrying
-from delivery.models.published import shown
+from delivery.models import PublishedDefinition
 from delivery.rules.publishing import PublishedKind
 from reconcile.api import lookup
 from reconcile.api.fields import BooleanField, StringField
 from reconcile.api.filters import StrictFilterBackend
-from reconcile.api.idempotency import once, was_answered
-from reconcile.api.objects import ObjectView
 from reconcile.api.pagination import ItemsPagination
-from reconcile.api.plans import wants_plan
-from reconcile.api.preconditions import PLAN_HEADER
 from reconcile.api.problems import model_faults
 from reconcile.api.serializers import StrictSerializer
-from reconcile.api.throttles import count_plan
 from reconcile.api.views import ApiView
-from reconcile.models.declared import Declared
 from reconcile.refusals import Invalid, Taken
-from reconcile.values import Phase
 from tenancy.models.serving import require
 
 MOST = 100
-
-
-class PublicationSerializer(serializers.Serializer[Publication]):
-    """A definition on a cluster."""
-
-    cluster = serializers.CharField(source="cluster.name")
-    version = serializers.IntegerField(help_text="The one that was last sent there.")
-    outdated = serializers.BooleanField(help_text="The definition was changed since.")
-    phase = serializers.ChoiceField(choices=list(Phase))
-    message = serializers.CharField()
-    asked_by = serializers.CharField()
-    asked_at = serializers.DateTimeField()
-
-    def to_representation(self, instance: Publication) -> dict[str, Any]:
-        """Show how it fares."""
-        phase, message = instance.state()
-        given = {"phase": phase, "message": message}
-        for name, value in given.items():
-            setattr(instance, name, value)
-        return super().to_representation(instance)
 
 
 class PublishedSerializer(StrictSerializer):
@@ -107,7 +86,7 @@ class PublishedList(ApiView):
     def get(self, request: Request) -> Response:
         """List the definitions that operators publish; of anybody else none."""
         rows = lookup.visible(PublishedDefinition, self.user)
-        found = self.filter_queryset(rows.prefetch_related(*shown()))
+        found = self.filter_queryset(rows.prefetch_related(*PublishedDefinition.shown()))
         page = self.paginate_queryset(found)
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
@@ -159,8 +138,8 @@ class PublishedDetail(ApiView):
         return found
 
 
-class PublishSerializer(StrictSerializer):
-    """What is to be published on a cluster, and as whom."""
+class DefinitionsSerializer(PublishSerializer):
+    """Which definitions are to be published on a cluster, and as whom."""
 
     definitions = serializers.ListField(
         child=StringField(max_length=130),
@@ -169,34 +148,16 @@ class PublishSerializer(StrictSerializer):
         max_length=MOST,
         help_text="By name: `components/canary`, `traits/…`, `workflow-steps/…`. Empty: all.",
     )
-    force = BooleanField(
-        required=False, default=False, help_text="Take over fields that others hold, as Helm does."
-    )
-    kubeconfig = KubeconfigField(
-        required=False,
-        help_text="The kubeconfig of an administrator of this cluster, base64. Kept sealed until "
-        "all is applied, an hour at most. May be left out while that of the registration is "
-        "still at hand.",
-    )
 
 
-class PublishingSerializer(serializers.Serializer[Any]):
-    """What is on its way to a cluster or there."""
-
-    items = PublicationSerializer(many=True)
-
-
-class PublishView(ObjectView):
+class PublishDefinitions(PublishView):
     """`POST /clusters/{name}:publish`, for operators."""
 
-    model: ClassVar[type[Declared]] = Cluster
-    collection = "clusters"
-    serializer_class = ClusterSerializer
-    prefetch = ("placements__cluster", "findings")
+    body_class = DefinitionsSerializer
 
     @extend_schema(
         operation_id="cluster_publish",
-        request=PublishSerializer,
+        request=DefinitionsSerializer,
         responses={202: PublishingSerializer},
     )
     def publish(self, request: Request, **kwargs: Any) -> Response:
@@ -205,31 +166,18 @@ class PublishView(ObjectView):
         Whoever writes definitions has KubeVela act, so KubeNova's own account may not: it looks
         whether they are changed, and puts none back. Those that are being deleted are taken off.
         """
-        cluster = self.find("change")
-        body = PublishSerializer(data=self.body())
-        body.is_valid(raise_exception=True)
-        found = _publishing(cluster, body.validated_data, self.user.get_username())
-        if wants_plan(request):
-            count_plan(self, request)
-            return Response(plan_bundle(found.asked).as_json())
-        accepted = request.headers.get(PLAN_HEADER)
-        if accepted is not None and not was_answered(request):
-            count_plan(self, request)
-            refuse_outdated(found.asked, accepted.strip().strip('"'))
-
-        def answered() -> Response:
-            found.publish()
-            rows = cluster.publications.select_related("definition", "cluster")
-            return Response(PublishingSerializer({"items": rows}).data, status=202)
-
-        return once(request, answered)
+        return self.send(request)
 
     publish.plannable = True  # type: ignore[attr-defined]
 
+    def carrying(self, cluster: Cluster, data: dict[str, Any]) -> Carrying:
+        """Raises Invalid for a name that there is not, Unserved where KubeVela is not."""
+        definitions = PublishedDefinition.objects.all().named(data["definitions"])
+        require([cluster], KUBEVELA)
+        by = self.user.get_username()
+        asked = Asked(cluster, "", b"", data.get("given"), "", data["force"], by)
+        return Carrying.of(definitions, asked, DEFINITIONS_NAMESPACE)
 
-def _publishing(cluster: Cluster, data: dict[str, Any], by: str) -> Carrying:
-    """Raises Invalid for a name that there is not, Unserved where KubeVela is not."""
-    definitions = PublishedDefinition.objects.all().named(data["definitions"])
-    require([cluster], KUBEVELA)
-    asked = Asked(cluster, "", b"", data.get("given"), "", data["force"], by)
-    return Carrying.of(definitions, asked)
+    def sent(self, cluster: Cluster) -> Iterable[Sent]:
+        """The definitions there."""
+        return cluster.publications.select_related("definition", "cluster")

@@ -10,7 +10,7 @@ from delivery.api.drift import AppDecisions, AppDrift
 from delivery.api.exporting import AppExport, AppImport
 from delivery.api.logs import AppLogs
 from delivery.api.objects import AppObjects
-from delivery.api.published import PublishedDetail, PublishedList, PublishView
+from delivery.api.published import PublishDefinitions, PublishedDetail, PublishedList
 from delivery.api.revisions import RevisionDetail, RevisionDiff, RevisionList
 from delivery.api.rollouts import AppRollouts
 from delivery.api.types import PlatformTypes, TenantTypes
@@ -75,7 +75,7 @@ urlpatterns = [
         path(f"definitions/published/{kind}/<slug:name>", PublishedDetail.as_view(kind=kind))
         for kind in PublishedKind
     ),
-    path("clusters/<slug:name>:publish", PublishView.as_view({"post": "publish"})),
+    path("clusters/<slug:name>:publish", PublishDefinitions.as_view({"post": "publish"})),
     *applied.urlpatterns,
     *secrets.urlpatterns,
     *workflows.urlpatterns,

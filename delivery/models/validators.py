@@ -46,3 +46,13 @@ def errors_of(problems: Iterable[Problem]) -> list[ValidationError]:
         ValidationError("%(fault)s", code=code, params={"fault": text, "path": path})
         for path, code, text in problems
     ]
+
+
+def errors_by_column(problems: Iterable[Problem]) -> dict[str, list[ValidationError]]:
+    """Turn problems into errors of the columns that their paths begin with."""
+    errors: dict[str, list[ValidationError]] = {}
+    for problem in problems:
+        column, *inside = problem.path
+        told = problem._replace(path=tuple(inside))
+        errors.setdefault(str(column), []).extend(errors_of([told]))
+    return errors

@@ -3,11 +3,8 @@
 A template (CUE) is a text here: bounded, stored and sent. Nothing in KubeNova evaluates it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
-from typing import Any
-
-import yaml
 
 from clusters.adapters.kubevela import DEFINITIONS_NAMESPACE, GROUP
 from clusters.bundles import ABSENT
@@ -124,17 +121,3 @@ def absence(kind: str, name: str) -> JSON:
     found = manifest(kind, name, "", {})
     found["metadata"]["annotations"] = {ABSENT: "true"}
     return found
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes no aliases, which a bundle may not have."""
-
-    def ignore_aliases(self, data: object) -> bool:
-        """Write the same value out wherever it stands."""
-        return True
-
-
-def bundle(manifests: Iterable[JSON]) -> bytes:
-    """Return manifests as one text, whatever characters are in them."""
-    found: Any = yaml.dump_all(list(manifests), Dumper=_Dumper, encoding="utf-8")
-    return bytes(found)

@@ -5,6 +5,7 @@ from typing import Any
 from django.urls import path
 
 from policies.api.bound import ProjectPolicies, TenantPolicies
+from policies.api.celrules import CelRuleDetail, CelRuleList, PublishRules
 from policies.api.exceptions import ExceptionDetail, ExceptionList
 from policies.api.findings import FindingList, PolicySetFindings
 from policies.api.simulations import (
@@ -40,6 +41,9 @@ urlpatterns = [
     path(f"{_SET}/simulations/<uuid:uid>", SimulationDetail.as_view()),
     path(f"{_SET}/simulations/<uuid:uid>/findings", SimulationFindings.as_view()),
     path(f"{_SET}/findings", PolicySetFindings.as_view()),
+    path("celrules", CelRuleList.as_view()),
+    path("celrules/<slug:name>", CelRuleDetail.as_view()),
+    path("clusters/<slug:name>:publish-rules", PublishRules.as_view({"post": "publish"})),
     path("findings", FindingList.as_view()),
     path(f"{_SET}/attachments", AttachmentView.as_view(_COLLECTION)),
     path(f"{_SET}/attachments/<slug:name>", AttachmentView.as_view(_OBJECT)),

@@ -1,6 +1,7 @@
 """Policy sets, their versions, what they are attached to, and what that imposes on tenants."""
 
 from policies.models.attachment import Attachment
+from policies.models.celrule import CelRule, RulePublication
 from policies.models.exception import PolicyException
 from policies.models.finding import Finding
 from policies.models.imposition import Imposition
@@ -11,11 +12,13 @@ from policies.models.version import PolicyVersion
 
 __all__ = [
     "Attachment",
+    "CelRule",
     "Finding",
     "Imposition",
     "PolicyException",
     "PolicySet",
     "PolicyVersion",
+    "RulePublication",
     "Simulation",
     "SimulationFinding",
     "SimulationRun",

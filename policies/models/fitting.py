@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from django.utils import timezone
 
 from clusters.models import Cluster
+from policies.models.celrule import hold_rules
 from policies.rules.binding import Attached, Subject, conflicts, in_force
 from reconcile.refusals import Conflicting, Fault
 from reconcile.values import JSON
@@ -34,6 +35,7 @@ def refuse_unfit(changed: Sequence[Attached], everything: Sequence[Attached], po
     """
     if not changed:
         return
+    hold_rules([each.rules for each in changed], pointer)
     bound = [tenant for tenant in _tenants() if _binds(changed, tenant)]
     titles = {each.title for each in changed}
     found = [

@@ -6,6 +6,7 @@ from django.db import models
 from django.utils import timezone
 
 from policies.models.attachment import Attachment
+from policies.models.celrule import hold_rules
 from policies.models.fitting import subject_of
 from policies.rules.binding import conflicts, effect_on
 from reconcile.loop import Outcome
@@ -100,8 +101,11 @@ class Imposition(Row):
 def settle(tenant: Tenant, refusing: bool) -> None:
     """Bind a tenant that is being declared, or gets a project, by all that is attached to it.
 
-    Where it is `refusing`, raises Conflicting for restrictions of its own that contradict it.
+    Where it is `refusing`, raises Conflicting for restrictions of its own that contradict it, and
+    Invalid for rules in CEL that there are not.
     """
+    if refusing:
+        hold_rules([tenant.restrictions], "/restrictions")
     bound = Attachment.objects.standing().binding(tenant)
     if not bound and not Imposition.objects.filter(tenant=tenant).exists():
         return

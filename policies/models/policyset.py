@@ -6,6 +6,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.db import models
 from django.db.models import Q, QuerySet
 
+from policies.models.celrule import hold_rules
 from policies.models.version import PolicyVersion
 from reconcile.correlation import correlation_id
 from reconcile.grammar import validate_name
@@ -84,8 +85,9 @@ class PolicySet(Declared):
     def on_declared(self, *, by: str, created: bool) -> None:
         """Number new rules, and refuse what whoever is bound by them could not have.
 
-        Raises Conflicting, Unserved.
+        Raises Invalid for rules in CEL that there are not, Conflicting, Unserved.
         """
+        hold_rules([self.rules], "/rules")
         newest = self.versions.order_by("-number").first()
         if newest is not None and newest.rules == self.rules:
             return

@@ -34,6 +34,7 @@ from reconcile.models import Event, Lease, marking
 from reconcile.values import JSON, Condition, Kind, Phase, Ref, Status
 from tenancy.models import ProjectPlacement
 from tenancy.rules.modes import Mode
+from tenancy.rules.needs import rule_needs
 
 _LOOK = 5.0  # seconds, until others are done
 _SOON = 0.2  # seconds; parameters just written take a moment to be seen
@@ -83,7 +84,8 @@ class SimulationRun(Located):
             return self._finish(lease, "It did not come to an end in time.")
         if self.paused or self._earlier().exists():
             return Outcome(_LOOK)
-        if unserved := [name for name in _NEEDED if not self.cluster.serves(name)]:
+        needed = (*_NEEDED, *(each.capability for each in rule_needs(self.simulation.rules)))
+        if unserved := [name for name in needed if not self.cluster.serves(name)]:
             named = ", ".join(unserved)
             return self._finish(lease, f"The cluster lacks {named}: see its capabilities.")
         try:

@@ -25,13 +25,15 @@ from clusters.kinds import (
     SERVICE,
     STATEFUL_SET,
 )
+from clusters.rule_names import rule_of
 from policies.rules import profiles
 from reconcile.values import JSON, Kind, Live, Ref, ref_of
 from tenancy.rules import cel
 from tenancy.rules.admission import ENFORCED
 from tenancy.rules.encoding import encoded
 from tenancy.rules.modes import CONFIG_MAPS, Mode
-from tenancy.rules.violations import violation
+from tenancy.rules.named import NAMED
+from tenancy.rules.violations import violations
 
 SUFFIX = "-kn-sim"
 _LONGEST = 52 - len(SUFFIX)  # a CronJob's name is the shortest
@@ -100,6 +102,8 @@ def behind(place: int, kind: int, token: str, kinds: int) -> JSON:
 
 def concerns(rule: str, kind: Kind) -> bool:
     """Whether the rule governs objects of a kind; of what is copied as another, by its template."""
+    if rule == NAMED:  # which kinds it governs is known on clusters
+        return kind not in _AS_DEPLOYMENT
     how = ENFORCED.get(rule)
     if how is None or (how.everything and kind in _AS_DEPLOYMENT):
         return False
@@ -131,11 +135,11 @@ def _config_map(mode: Mode, data: Mapping[str, str]) -> JSON:
 def trials(rules: Mapping[str, object]) -> list[tuple[Ref, JSON, Broken]]:
     """Return what the cluster has to warn of before anything that it says is believed."""
     found = []
-    for rule, value in sorted(rules.items()):
-        if broken := violation(rule, value):
-            meta = {**broken.manifest["metadata"], "namespace": SIMULATION_NAMESPACE}
-            manifest = {**broken.manifest, "metadata": meta}
-            found.append((ref_of(manifest, _TRIED), manifest, Broken(rule, broken.message)))
+    for rule, broken in violations(dict(sorted(rules.items()))):
+        meta = {**broken.manifest["metadata"], "namespace": SIMULATION_NAMESPACE}
+        manifest = {**broken.manifest, "metadata": meta}
+        expected = Broken(rule, _told(broken.policy, broken.message))
+        found.append((ref_of(manifest, _TRIED), manifest, expected))
     return found
 
 
@@ -237,10 +241,22 @@ def _forget_labels(meta: JSON) -> None:
 
 
 def broken_in(warnings: Iterable[str]) -> list[Broken]:
-    """Return the rules that an object breaks, by what the API server has warned of."""
+    """Return the rules that an object breaks, by what the API server has warned of.
+
+    Each kind of rules once: of those in CEL, one tells of all that are broken.
+    """
     kinds = {cel.policy_name(rule): rule for rule in ENFORCED}
-    found = (_SAID.match(text) for text in warnings)
-    return [Broken(kinds[hit[1]], hit[2]) for hit in found if hit and hit[1] in kinds]
+    found: dict[str, list[str]] = {}
+    for hit in filter(None, (_SAID.match(text) for text in warnings)):
+        if rule := NAMED if rule_of(hit[1]) else kinds.get(hit[1]):
+            found.setdefault(rule, []).append(_told(hit[1], hit[2]))
+    return [Broken(rule, " ".join(texts)) for rule, texts in found.items()]
+
+
+def _told(policy: str, message: str) -> str:
+    """A message, with the name of the rule where it is one in CEL."""
+    name = rule_of(policy)
+    return f"{name}: {message}" if name else message
 
 
 def holds(expected: Broken, warnings: Iterable[str]) -> bool:

@@ -9,7 +9,7 @@ from tenancy.intents import ProjectIntent
 from tenancy.rules.encoding import encoded
 from tenancy.rules.kinds import KINDS
 from tenancy.rules.modes import ADVISORY, CONFIG_MAPS, Mode
-from tenancy.rules.violations import Violation, cordon_violation, violation
+from tenancy.rules.violations import Violation, cordon_violation, violations
 
 _TRIED = (CONFIG_MAP, DEPLOYMENT, INGRESS, SERVICE, STATEFUL_SET)
 
@@ -47,12 +47,10 @@ def proofs(intent: ProjectIntent) -> list[Proof]:
     Each is tried by dry run, and counts as refused only when that kind's policy has refused it with
     the values of this intent.
     """
-    found = [
-        (KINDS[kind].title, violation(kind, value)) for kind, value in intent.restrictions.items()
-    ]
+    found = [(KINDS[kind].title, each) for kind, each in violations(intent.restrictions)]
     if intent.cordoned:
         found.append(("Cordon", cordon_violation()))
-    return [_proof(intent.namespace, title, broken) for title, broken in found if broken]
+    return [_proof(intent.namespace, title, broken) for title, broken in found]
 
 
 def _proof(namespace: str, title: str, broken: Violation) -> Proof:

@@ -18,7 +18,7 @@ from tenancy.rules.enforced_objects import OBJECTS
 from tenancy.rules.enforced_workloads import WORKLOADS
 from tenancy.rules.modes import ACTIONS, ADVISORY, CONFIG_MAPS, Mode
 
-_CREATE, _UPDATE = "CREATE", "UPDATE"
+CREATE, UPDATE = "CREATE", "UPDATE"
 _DEBUGGED = ("pods/ephemeralcontainers",)
 IN_PROJECTS: JSON = {
     "matchLabels": {MANAGED_BY: MANAGER},
@@ -173,9 +173,9 @@ def policies() -> list[JSON]:
 
 
 def _bodies(name: str, how: Enforced) -> list[JSON]:
-    made, changed = _rules(how.resources, _CREATE), _rules(how.resources, _UPDATE)
-    made += _rules((("", _DEBUGGED),), _UPDATE) if how.of_pods else []
-    changed += _rules(how.scaled, _UPDATE)
+    made, changed = rules_for(how.resources, CREATE), rules_for(how.resources, UPDATE)
+    made += rules_for((("", _DEBUGGED),), UPDATE) if how.of_pods else []
+    changed += rules_for(how.scaled, UPDATE)
     if how.everything:
         # What a new namespace begins with is made before its parameters are.
         bindings, changed = [binding(name, name, (), "Allow")], []
@@ -240,7 +240,8 @@ def _governed(how: Enforced, name: str, spec: str) -> str:
     return how.governed.format(name=name, spec=f"variables.{spec}")
 
 
-def _rules(resources: Resources, operation: str) -> list[JSON]:
+def rules_for(resources: Resources, operation: str) -> list[JSON]:
+    """Return what a policy or binding matches of resources, at one operation."""
     return [
         {
             "apiGroups": [group],

@@ -119,6 +119,7 @@ TENANT = (
         ),
     ),
     Field("restrictions.freeze", _KUBENOVA),
+    Field("restrictions.cel", _policy("Validating admission policy that an operator publishes")),
     Field("placement", _KUBENOVA),
     Field("repair_mode", _KUBENOVA),
     Field("cordoned", _policy(), Means("cordoned; policy", _POLICY)),

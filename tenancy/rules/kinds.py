@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tenancy.rules import freezing, merging, values
+from tenancy.rules import freezing, merging, named, values
 from tenancy.rules.kind import LABELS, RuleKind, choice, list_of, names_of, parts_of
 from tenancy.rules.kinds_workloads import WORKLOADS
 from tenancy.rules.values import (
@@ -135,6 +135,15 @@ _ALL = (
         freezing.together,
         freezing.written,
         freezing.read,
+    ),
+    RuleKind(
+        named.NAMED,
+        "Rules of operators",
+        "Which rules in CEL hold that operators have published on the clusters, by name.",
+        parts_of(rules={**list_of(maxLength=named.LONGEST), "minItems": 1}),
+        {"rules": ["has-an-owner"]},
+        named.problems,
+        merging.named,
     ),
 )
 KINDS: Mapping[str, RuleKind] = {kind.name: kind for kind in (*_ALL, *WORKLOADS)}

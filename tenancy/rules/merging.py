@@ -119,6 +119,13 @@ def denied(
     return {"deny": _either(one["deny"], other["deny"])}
 
 
+def named(
+    one: Mapping[str, Sequence[str]], other: Mapping[str, Sequence[str]]
+) -> dict[str, list[str]]:
+    """The rules of both."""
+    return {"rules": _either(one["rules"], other["rules"])}
+
+
 def levels(known: Sequence[str]) -> Callable[[str, str], str]:
     """The later of two of the words; they are known from the loosest to the strictest."""
     return lambda one, other: max(one, other, key=known.index)

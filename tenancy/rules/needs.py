@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from clusters.rule_names import ability_of
 from tenancy.rules.freezing import without
 from tenancy.rules.modes import Mode
+from tenancy.rules.named import NAMED, named_in
 
 _POLICIES = "admission.policies"
 _RULES = "baseline.3"  # the first one that carries the policies of rules
@@ -51,17 +53,24 @@ def needs(spec: object) -> list[Need]:
         for capability in capabilities
     ]
     own += kind_needs(restrictions, imposed.get(Mode.ENFORCE))
+    own += rule_needs(imposed.get(Mode.WARN), imposed.get(Mode.AUDIT))
     return own + imposed_needs(mode for mode in IMPOSED if without(imposed.get(mode, {})))
 
 
 def kind_needs(*rules: object) -> list[Need]:
     """Return what kinds of restrictions need beyond what all of them do."""
     named = {kind for each in rules if isinstance(each, Mapping) for kind in each}
-    return [
+    found = [
         Need(capability, f"restrictions.{kind}")
         for kind, capability in KINDS.items()
         if kind in named
     ]
+    return found + rule_needs(*rules)
+
+
+def rule_needs(*rules: object) -> list[Need]:
+    """Return what is needed for the rules of operators that restrictions name."""
+    return [Need(ability_of(name), f"restrictions.{NAMED}") for name in named_in(*rules)]
 
 
 def imposed_needs(modes: Iterable[str]) -> list[Need]:

@@ -4,13 +4,13 @@ A violation is a manifest that the API server finds valid but for the rule. Only
 KubeNova may make in a namespace of a project: what is tried there is tried in its own name.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
 from reconcile.values import JSON
-from tenancy.rules import cel
+from tenancy.rules import cel, named
 from tenancy.rules.admission import ENFORCED
 from tenancy.rules.encoding import encoded
 from tenancy.rules.guards import CORDON, cordoned_message
@@ -49,6 +49,15 @@ def violation(kind: str, value: object) -> Violation | None:
     policy = cel.policy_name(kind)
     manifest["metadata"] = {"name": f"{cel.PROOF}{policy}"}
     return Violation(policy, manifest, _message(kind, value, refused))
+
+
+def violations(rules: Mapping[str, Any]) -> Iterator[tuple[str, Violation]]:
+    """Yield what breaks restrictions, by kind; of rules in CEL one for each."""
+    for kind, value in rules.items():
+        if kind == named.NAMED:
+            yield from ((kind, Violation(*each)) for each in named.proofs(value))
+        elif found := violation(kind, value):
+            yield kind, found
 
 
 def cordon_violation() -> Violation:

@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 
 from clusters.adapters.kubevela import COMPONENT_DEFINITION, STEP_DEFINITION, TRAIT_DEFINITION
 from clusters.adapters.roles import cluster_roles
-from clusters.bundles import read
+from clusters.bundles import bundle, read
 from clusters.credentials import dump
 from clusters.models import BootstrapRun, Capability, Cluster
 from delivery.models import Publication, PublishedDefinition
@@ -19,7 +19,6 @@ from delivery.rules.publishing import (
     BUILT_IN,
     MAX_TEMPLATE,
     PublishedKind,
-    bundle,
     definition_problems,
     manifest,
 )

@@ -327,6 +327,7 @@ ELSEWHERE: Mapping[str, str] = {
     "tenant.quota_division": "tests/live/test_quota.py",
     "tenant.restrictions.namespaces": "tests/tenancy/test_namespaces.py: refused beforehand",
     "tenant.restrictions.freeze": "tests/delivery/test_freezing.py: no cluster is told of it",
+    "tenant.restrictions.cel": "tests/live/test_celrules.py: it takes a publication",
     "project.name": "the namespace that all is read in",
     "project.description": "for people alone",
     "project.weight": "tests/live/test_quota.py",

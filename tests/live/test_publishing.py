@@ -2,14 +2,15 @@
 
 import pytest
 
+from clusters.adapters.kubevela import DEFINITIONS_NAMESPACE
 from clusters.connect import connect
 from clusters.credentials import Given
 from clusters.kubeconfig import parse
 from clusters.models import Cluster
 from clusters.models.bundling import Asked
+from clusters.models.carrying import Carrying
 from clusters.rules import address_rules
 from delivery.models import Publication, PublishedDefinition
-from delivery.models.carrying import Carrying
 from reconcile.values import Phase
 from sandbox.api import AdminApi
 from tests.clusters.steps import settle_until
@@ -54,7 +55,7 @@ def test_an_administrator_publishes_and_takes_off_what_kubenova_may_not(
     keep = {"by": "olga", "spec": SPEC, "description": "It comes up slowly.", "shadows": False}
     row, _ = PublishedDefinition.put("components", "canary", **keep)
     asked = Asked(cluster, "", b"", given, "", False, "olga")
-    Carrying.of([row], asked).publish()
+    Carrying.of([row], asked, DEFINITIONS_NAMESPACE).publish()
     settle_until(lambda: fares() == Phase.DEPLOYED, DEPLOY)
     found = admin_api.get(f"{definitions}/canary")
     assert found["spec"]["schematic"] == SPEC["schematic"]
@@ -67,7 +68,7 @@ def test_an_administrator_publishes_and_takes_off_what_kubenova_may_not(
 
     row.request_deletion()
     row.refresh_from_db()
-    Carrying.of([row], asked).publish()
+    Carrying.of([row], asked, DEFINITIONS_NAMESPACE).publish()
     settle_until(lambda: not PublishedDefinition.objects.exists(), DEPLOY)
     admin_api.wait(f"{definitions}/canary", lambda live: live is None)
 

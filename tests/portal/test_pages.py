@@ -41,6 +41,8 @@ PAGES = {
     "findings": ({}, TEAM),
     "policy-catalogue": ({}, TEAM),
     "policy-new": ({}, ("olga",)),
+    "celrules": ({}, ("olga",)),
+    "celrule-new": ({}, ("olga",)),
     "tenant-new": ({}, ("olga",)),
     "tenant": (ACME, TEAM),
     "tenant-state": (ACME, TEAM),
@@ -94,7 +96,7 @@ ELSEWHERE = {
     *("policy-version", "policy-attach", "policy-attachment-edit", "policy-promote"),
     *("policy-detach", "policy-exception", "policy-exception-end"),
     *("policy-simulations", "policy-simulation", "policy-simulation-state"),
-    "policy-findings",
+    *("policy-findings", "celrule", "celrule-edit", "celrule-send", "celrule-delete"),
     *("cluster", "cluster-state", "cluster-accept", "cluster-revoke", "cluster-bootstrap"),
 }
 OWNED = [name for name, (key, _) in PAGES.items() if key]

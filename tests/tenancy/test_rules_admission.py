@@ -20,6 +20,7 @@ from tenancy.rules.cel import policy_name
 from tenancy.rules.encoding import KEPT_HERE, PARAMETERS, encoded
 from tenancy.rules.guards import guards
 from tenancy.rules.kinds import KINDS
+from tenancy.rules.named import NAMED
 from tenancy.rules.values import IMAGE_REFERENCES, PULL_POLICIES, SERVICE_TYPES
 from tenancy.rules.violations import cordon_violation, violation
 from tests.memory_admission import decoded
@@ -45,7 +46,7 @@ def of(kind: str) -> list[dict]:
 def test_each_kind_has_a_policy_but_those_that_kubenova_enforces_itself():
     names = {body["metadata"]["name"] for body in policies() if "paramKind" in body["spec"]}
     assert names == {
-        f"kubenova-{kind.replace('_', '-')}" for kind in KINDS if kind not in KEPT_HERE
+        f"kubenova-{kind.replace('_', '-')}" for kind in KINDS if kind not in {*KEPT_HERE, NAMED}
     }
 
 
@@ -245,7 +246,7 @@ def test_the_tried_manifests_are_of_kinds_that_kubenova_may_make():
     }
     found = proofs(SHOP)
     assert {proof.ref.kind.plural for proof in found} <= rights
-    assert len(found) == len(ENFORCED) + 1
+    assert len(found) == len(ENFORCED) + 2  # the cordon, and a rule in CEL
     assert all(proof.ref.namespace == proof.manifest["metadata"]["namespace"] for proof in found)
 
 
@@ -274,7 +275,7 @@ def test_old_parameters_prove_nothing(bound):
 
 def test_a_cluster_that_enforces_nothing_proves_nothing(bound):
     bound.enforces = False
-    assert len(unproven(bound, proofs(SHOP))) == len(ENFORCED) + 1
+    assert len(unproven(bound, proofs(SHOP))) == len(ENFORCED) + 2
 
 
 def test_what_breaks_no_rule_is_taken(bound):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 # rights; 5: the same policies bound to warn and audit, the one of image references, the role of
 # KubeVela's account in projects, the policy that keeps it to KubeVela, and the namespace of
 # simulations
-BASELINE = 5
+BASELINE = 6
 SYSTEM_NAMESPACE = "kubenova-system"
 GRANTS_NAMESPACE = "kubenova-grants"
 SIMULATION_NAMESPACE = "kubenova-simulation"  # where policies are tried on copies, by dry run

@@ -11,7 +11,9 @@ class PoliciesConfig(AppConfig):
 
     def ready(self) -> None:
         """Have every tenant that is declared be bound by what is attached to it."""
-        from policies.models.imposition import settle
+        from policies.models.imposition import network_sources, settle
         from tenancy.models.imposed import contribute
+        from tenancy.models.openings import tell_sources
 
         contribute(settle)
+        tell_sources(network_sources)

@@ -1,6 +1,6 @@
 """What breaks the restrictions of workloads, load balancers and API kinds. Pure."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_network
 from itertools import count
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from reconcile.values import JSON
 from tenancy.rules.encoding import encoded
 from tenancy.rules.enforced_objects import LONGEST_LIST
-from tenancy.rules.trying import MARK, Made, service, unlisted, workload
+from tenancy.rules.trying import MARK, Made, service, unlisted, v4_ranges, workload
 from tenancy.rules.values_workloads import CAPABILITIES, HOST_ACCESS
 
 _OF_THE_POD = ("hostIPC", "hostNetwork", "hostPID")
@@ -103,11 +103,8 @@ def _load_balancer(value: Mapping[str, Sequence[str]]) -> Made | None:
 
 def _outside(ranges: Sequence[str]) -> str:
     """An address, as a range, that no range covers; of IPv6 a range covers itself, or all."""
-    known = [ip_network(text) for text in ranges]
-    tried: Iterator[Any] = (
-        ip_network(f"{first}.{last}.113.77") for first in (203, 11, 77, 140) for last in range(256)
-    )
-    for each in tried:
+    known: list[Any] = [ip_network(text) for text in ranges]
+    for each in v4_ranges():
         if not any(one.version == 4 and each.subnet_of(one) for one in known):
             return str(each)
     if "::/0" in ranges:

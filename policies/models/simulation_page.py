@@ -30,9 +30,10 @@ Tried = tuple[list[SimulationFinding], int, str]  # found, how many were tried, 
 
 @dataclass(frozen=True)
 class Page:
-    """What is looked at in one step, and whose it is."""
+    """What is looked at in one step, and whose it is; copies are tried without the database."""
 
     api: Reachable
+    cluster: str
     simulation: Simulation
     place: ProjectPlacement
     kind: Kind
@@ -106,23 +107,27 @@ class Page:
             return [], 0, ""  # which looks for what runs
         rows = AppPlacement.objects.filter(app__project=self.place.project_id)
         rows = rows.filter(cluster=self.place.cluster_id, deletion_requested_at=None)
-        tried = [
-            (row, subject)
+        coming = [
+            (row, row.with_kubevela, planned(self.simulation.rules, row.upcoming()))
             for row in rows.select_related("app__project__tenant", "cluster").order_by("pk")
-            for subject in planned(self.simulation.rules, row.upcoming())
         ]
         lease.check()
-        found = parallel(lambda pair: list(self._try_revision(*pair)), tried)
-        return [one for each in found for one in each], len(tried), ""
+        found = [
+            self._coming(finding, row, guessed=guessed)
+            for row, guessed, tried in coming
+            for each in parallel(lambda subject: list(self._try(subject)), tried)
+            for finding in each
+        ]
+        return found, sum(len(tried) for _, _, tried in coming), ""
 
-    def _try_revision(self, row: AppPlacement, subject: Subject) -> Iterator[SimulationFinding]:
-        """What KubeVela makes of an app is not known to the object: that is predicted."""
-        for found in self._try(subject):
-            found.source, found.app = Source.NEXT_REVISION, row.app.name
-            found.revision = row.app.revision
-            if row.with_kubevela and found.verdict == Verdict.DENIED:
-                found.verdict = Verdict.PREDICTED
-            yield found
+    @staticmethod
+    def _coming(found: SimulationFinding, row: AppPlacement, *, guessed: bool) -> SimulationFinding:
+        """What KubeVela will make of an app is not known for sure: that is predicted."""
+        found.source, found.app = Source.NEXT_REVISION, row.app.name
+        found.revision = row.app.revision
+        if guessed and found.verdict == Verdict.DENIED:
+            found.verdict = Verdict.PREDICTED
+        return found
 
     # --- Findings.
 
@@ -139,7 +144,7 @@ class Page:
         project = self.place.project
         columns: JSON = {
             **{"tenant": project.tenant.name, "project": project.name},
-            **{"cluster": self.place.cluster_name, "namespace": self.place.namespace},
+            **{"cluster": self.cluster, "namespace": self.place.namespace},
         }
         return SimulationFinding(
             simulation=self.simulation, kind=kind, name=name, verdict=verdict, **columns

@@ -46,8 +46,8 @@ _CUT_OUT_V4 = (
     "line.first / variables.powers[cut[0]]))"
 )
 _MEETS_V6 = (
-    "[[int(line.length), number[0]].min()].exists(length, number[1] / variables.powers[16 + length] == "
-    "line.first / variables.powers[16 + length])"
+    "[[int(line.length), number[0]].min()].exists(length, "
+    "number[1] / variables.powers[16 + length] == line.first / variables.powers[16 + length])"
 )
 _DENIED = (
     f"({_MAPPED} ? variables.denied.size() > 0 : range.contains(':') ? "

@@ -113,9 +113,8 @@ class SimulationRun(Located):
             return Outcome(_SOON)
         kind = kinds[min(self._at("kind"), len(kinds) - 1)] if self._is_at(place) else kinds[0]
         token = str(self.cursor.get("token", "")) if self._is_at(place) else ""
-        found, tried, token = Page(api, self.cluster.name, self.simulation, place, kind).tried(
-            lease, token
-        )
+        page = Page(api, self.cluster.name, self.simulation, place, kind)
+        found, tried, token = page.tried(lease, token)
         if not self._warns(api):
             return Outcome(_SOON)
         cursor = behind(place.pk, kinds.index(kind), token, len(kinds))

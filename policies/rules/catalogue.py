@@ -77,8 +77,8 @@ CATALOGUE = (
             "node_selector": {"zone": "pci"},
             "namespaces": {"required_labels": {"data-class": "", "owner": ""}},
         },
-        "image_registries, ingress_classes, ingress_hosts and node_selector: your own; network: where "
-        "your databases and your ingress controller are.",
+        "image_registries, ingress_classes, ingress_hosts and node_selector: your own; network: "
+        "where your databases and your ingress controller are.",
     ),
     Starter(
         "sandbox",

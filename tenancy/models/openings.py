@@ -63,6 +63,8 @@ def refuse_openings(tenant: "Tenant", project: "Project | None" = None) -> None:
     `project` is who is declared, else the tenant itself, whose projects are asked about as well.
     """
     asked: list[Project | None] = [project]
+    if project is not None and (tenant.network or project.network):
+        tenant = type(tenant).objects.get(pk=tenant.pk)  # what binds it may have changed
     if project is None:
         asked += tenant.projects.filter(deletion_requested_at=None).order_by("name")
     for each in asked:

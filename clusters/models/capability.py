@@ -69,7 +69,7 @@ class CapabilityQuerySet(QuerySet["Capability"]):
         return {row[0]: Ability(*row) for row in _known().rows(cluster=cluster.pk)}
 
     def serve(self, cluster: "Cluster", name: str) -> bool:
-        """Whether `cluster` was found to serve it; a newer baseline serves what an older one did."""
+        """Whether `cluster` serves it; a newer baseline serves what an older one did."""
         if not name.startswith(_BASELINES):
             return _served().exists(cluster=cluster.pk, name=name)
         rows = self.filter(cluster=cluster, served=True, name__startswith=_BASELINES)

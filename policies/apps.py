@@ -19,9 +19,11 @@ class PoliciesConfig(AppConfig):
         from clusters.models.bootstrap import AFTERWARDS, RULES
         from clusters.models.carrying import arrived
         from policies.models.celrule import RulePublication, expected
-        from policies.models.imposition import settle
+        from policies.models.imposition import network_sources, settle
         from tenancy.models.imposed import contribute
+        from tenancy.models.openings import tell_sources
 
         contribute(settle)
         EXPECTED.append(expected)
         AFTERWARDS[RULES] = arrived(RulePublication)
+        tell_sources(network_sources)

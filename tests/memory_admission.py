@@ -149,6 +149,8 @@ def _decoded(text: str, sort: str) -> Any:
     lines = [line for line in text.split("\n") if line]
     if sort == "object":
         return {key: value for key, _, value in (line.partition("=") for line in lines)}
+    if sort == "string":
+        return text
     if sort == "integer":
         return int(text) if text.isdecimal() else text
     return [line.split(" ")[0] for line in lines]

@@ -73,8 +73,11 @@ class CapabilityQuerySet(QuerySet["Capability"]):
         return {row[0]: Ability(*row) for row in _known().rows(cluster=cluster.pk)}
 
     def serve(self, cluster: "Cluster", name: str) -> bool:
-        """Whether `cluster` was found to serve it."""
-        return _served().exists(cluster=cluster.pk, name=name)
+        """Whether `cluster` serves it; a newer baseline serves what an older one did."""
+        if not name.startswith(_BASELINES):
+            return _served().exists(cluster=cluster.pk, name=name)
+        rows = self.filter(cluster=cluster, served=True, name__startswith=_BASELINES)
+        return any(_number(each) >= _number(name) for each in rows.values_list("name", flat=True))
 
     def able(self, name: str) -> list[str]:
         """Name the clusters that serve it."""

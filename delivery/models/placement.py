@@ -8,6 +8,7 @@ from typing import ClassVar, cast
 from django.db import models, transaction
 from django.utils import timezone
 
+from delivery.adapters.native import NativeApps
 from delivery.intents import AppIntent, Component
 from delivery.models.app import App
 from delivery.models.overrides import clash_at, components_at
@@ -103,6 +104,22 @@ class AppPlacement(Publishing):
             secrets=versions_on(self.cluster_id, project, names_used(components)),
             overdue=frozenset(self._overdue()),
         )
+
+    def upcoming(self) -> list[JSON]:
+        """Return what the newest revision would bring here, where it is not there yet.
+
+        Whatever keeps it back, a wave, a pause or a freeze. Of an app that KubeVela rolls out it is
+        what plain Kubernetes would have: KubeVela makes the like of the same types.
+        """
+        app = self.app
+        if not app.revision or app.deleting or self.revision == app.revision:
+            return []
+        spec = app.spec_of(app.revision)
+        if clash_at(spec, self.cluster):
+            return []
+        intent = replace(self.intent_at(spec), revision=app.revision)
+        ours = tuple(each for each in intent.components if not each.published)
+        return NativeApps().render(replace(intent, components=ours))
 
     def _overdue(self) -> Iterator[str]:
         """Name the components of the target that came no further for as long as they may.

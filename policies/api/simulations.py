@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from policies.models import PolicySet, Simulation, SimulationFinding, SimulationRun
-from policies.models.simulation import Verdict
+from policies.models.simulation import Source, Verdict
 from policies.models.validators import validate_selector
 from policies.simulating import simulate
 from reconcile.api import lookup
@@ -92,12 +92,17 @@ class SimulationFindingSerializer(serializers.ModelSerializer[SimulationFinding]
         help_text="denied: the cluster's policy says so. predicted: computed from what is "
         "declared. unjudged: the cluster did not take the copy for another reason.",
     )
+    source = serializers.ChoiceField(  # type: ignore[assignment]
+        choices=Source.choices,
+        help_text="live: it runs. next_revision: the newest revision of an app would bring it, and "
+        "is not there yet; app and revision say which.",
+    )
 
     class Meta:
         model = SimulationFinding
         fields = (
             *("verdict", "rule", "tenant", "project", "cluster", "namespace", "kind", "name"),
-            "message",
+            *("message", "source", "app", "revision"),
         )
 
 

@@ -237,10 +237,7 @@ class Attachment(Declared):
             faults.append(Fault("unknown", "The set has no rule of this kind.", "/kind"))
         if row.expires_at <= timezone.now():
             faults.append(Fault("past", "This has to be in the future.", "/expires_at"))
-        if not Tenant.objects.filter(name=row.tenant).exists():
-            faults.append(Fault("unknown", "There is no such tenant.", "/tenant"))
-        elif row.project and not Project.objects.filter(tenant__name=row.tenant, name=row.project):
-            faults.append(Fault("unknown", "There is no such project.", "/project"))
+        faults += row.bind()
         if not 3 <= len(row.reason.strip()) <= 300:
             faults.append(Fault("reason", "Say why, in 3 to 300 characters.", "/reason"))
         if faults:

@@ -11,13 +11,17 @@ from reconcile.refusals import Conflicting, Fault
 from reconcile.values import JSON
 from tenancy.models import Tenant
 from tenancy.models.namespaces import misfits
+from tenancy.models.openings import misfit
 from tenancy.models.serving import require
 from tenancy.rules.freezing import without
 from tenancy.rules.modes import Mode
 from tenancy.rules.needs import imposed_needs, kind_needs
+from tenancy.rules.network_bounds import NETWORK
 from tenancy.rules.resolving import Conflict
 
 _LISTED = 20
+NAMESPACES = "namespaces"
+_JUDGED = {NAMESPACES, NETWORK}
 
 
 def subject_of(tenant: Tenant) -> Subject:
@@ -62,13 +66,25 @@ def _refuse_misfits(
     pointer: str,
 ) -> None:
     """A rule for projects holds for all of them: raise Conflicting where one breaks it already."""
-    if not any(each.mode is Mode.ENFORCE and "namespaces" in each.rules for each in changed):
-        return
-    for tenant in bound:
-        rules = in_force(subject_of(tenant), everything, timezone.now()).rules
-        if text := next(misfits(tenant, rules.get("namespaces", {})), ""):
-            fault = Fault("namespaces", text, pointer)
-            raise Conflicting(f"{text} Change that first, or make an exception.", errors=[fault])
+    enforced = {kind for each in changed if each.mode is Mode.ENFORCE for kind in each.rules}
+    for tenant in bound if enforced & _JUDGED else ():
+        for kind, text in _misfits(tenant, everything):
+            if kind in enforced:
+                fault = Fault(kind, text, pointer)
+                way = "Change that first, or make an exception."
+                raise Conflicting(f"{text} {way}", errors=[fault])
+
+
+def _misfits(tenant: Tenant, everything: Sequence[Attached]) -> Iterator[tuple[str, str]]:
+    """Yield kinds of rules that a tenant or its projects would break, and how."""
+    subject, now = subject_of(tenant), timezone.now()
+    rules = in_force(subject, everything, now).rules
+    yield from ((NAMESPACES, text) for text in misfits(tenant, rules.get(NAMESPACES, {})))
+    for project in (None, *tenant.projects.all()):
+        found = in_force(subject, everything, now, project.name if project else "")
+        if opening := misfit(tenant, project, found.rules):
+            sources = " and ".join(each.source for each in found.origins[NETWORK])
+            yield NETWORK, f"{opening} The network would be bounded by {sources}."
 
 
 def _tenants() -> Iterable[Tenant]:

@@ -8,13 +8,14 @@ from django.utils import timezone
 from policies.models.attachment import Attachment
 from policies.models.celrule import hold_rules
 from policies.models.fitting import subject_of
-from policies.rules.binding import conflicts, effect_on
+from policies.rules.binding import conflicts, effect_on, in_force
 from reconcile.loop import Outcome
 from reconcile.models import Event, Lease, marking
 from reconcile.models.rows import Row, read, reading
 from reconcile.refusals import Conflicting, Fault
 from reconcile.values import Condition, Phase, Status
 from tenancy.models import Tenant
+from tenancy.rules.network_bounds import NETWORK
 from tenancy.rules.resolving import Conflict
 
 
@@ -96,6 +97,14 @@ class Imposition(Row):
         """Only what is wrong is news: the tenant tells itself what binds it."""
         if self.phase == Phase.ERROR:
             super().tell_phase(event)
+
+
+def network_sources(tenant: Tenant, project: str) -> list[str]:
+    """Name what bounds the network of a tenant, or of one of its projects, by enforced sets."""
+    subject = subject_of(tenant)
+    attached = [row.attached for row in Attachment.objects.standing().binding(tenant)]
+    found = in_force(subject, attached, timezone.now(), project).origins.get(NETWORK, ())
+    return [origin.source for origin in found if origin.source != subject.own.name]
 
 
 def settle(tenant: Tenant, refusing: bool) -> None:

@@ -11,6 +11,7 @@ from reconcile.values import JSON
 from tenancy.models import Tenant
 from tenancy.models.namespaces import misfits
 from tenancy.rules.freezing import FREEZE, open_at
+from tenancy.rules.network_bounds import NETWORK, isolation_of
 
 Scope = Mapping[str, Sequence[str] | None]  # tenants, with some of their projects or None: all
 
@@ -45,6 +46,8 @@ def predictions(rules: JSON, scope: Scope, since: datetime | None) -> Iterator[P
     """
     if options := rules.get("namespaces"):
         yield from _misfits(options, scope)
+    if NETWORK in rules:
+        yield from _opened(rules, scope)
     if windows := rules.get(FREEZE):
         yield from _in_windows(windows, scope, since)
 
@@ -55,6 +58,15 @@ def _misfits(options: Any, scope: Scope) -> Iterator[Prediction]:
         if texts := list(misfits(tenant, options)):
             message = " ".join(texts)[:1000]
             yield Prediction(tenant.name, "Tenant", tenant.name, "namespaces", message)
+
+
+def _opened(rules: JSON, scope: Scope) -> Iterator[Prediction]:
+    """Tenants whose preset leaves open what the rule would close."""
+    for tenant in Tenant.objects.filter(name__in=scope).order_by("name"):
+        closed = isolation_of(tenant.isolation, rules)
+        if closed != tenant.isolation:
+            message = f"Its isolation is {tenant.isolation} and would become {closed}."
+            yield Prediction(tenant.name, "Tenant", tenant.name, NETWORK, message)
 
 
 def _in_windows(windows: Any, scope: Scope, since: datetime | None) -> Iterator[Prediction]:

@@ -42,6 +42,13 @@ class Verdict(models.TextChoices):
     UNJUDGED = "unjudged"
 
 
+class Source(models.TextChoices):
+    """What was tried: what runs, or what the newest revision of an app would bring there."""
+
+    LIVE = "live"
+    NEXT_REVISION = "next_revision"
+
+
 class SimulationQuerySet(QuerySet["Simulation"]):
     """Reading verbs."""
 
@@ -201,7 +208,10 @@ class Simulation(models.Model):
 
 
 class SimulationFinding(models.Model):
-    """An object that breaks a rule of the version, or one that could not be judged."""
+    """An object that breaks a rule of the version, or one that could not be judged.
+
+    `app` and `revision` are those of what was rendered and does not run yet.
+    """
 
     simulation = models.ForeignKey(Simulation, on_delete=models.CASCADE, related_name="findings")
     cluster = models.CharField(max_length=63, blank=True, default="")
@@ -212,13 +222,19 @@ class SimulationFinding(models.Model):
     name = models.CharField(max_length=253)
     rule = models.CharField(max_length=63, blank=True, default="")
     verdict = models.CharField(max_length=9, choices=Verdict.choices)
+    source = models.CharField(max_length=13, choices=Source.choices, default=Source.LIVE)
+    app = models.CharField(max_length=63, blank=True, default="")
+    revision = models.PositiveIntegerField(null=True, blank=True)
     message = models.CharField(max_length=1000)
 
     class Meta:
         ordering = ["pk"]
         constraints = [
             models.UniqueConstraint(
-                fields=["simulation", "cluster", "namespace", "kind", "name", "rule"],
+                fields=[
+                    *("simulation", "cluster", "namespace", "kind", "name", "rule"),
+                    *("source", "app"),
+                ],
                 name="simulation_finding_once",
             )
         ]

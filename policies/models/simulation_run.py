@@ -1,6 +1,6 @@
 """A simulation on one cluster: page after page, each in a step of its own."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import timedelta
 
 from django.conf import settings
@@ -8,38 +8,35 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from clusters.answers import Expired
 from clusters.connect import connect
-from clusters.kinds import NAMESPACE
 from clusters.models.located import Located
 from clusters.reachable import Reachable
-from policies.models.simulation import Simulation, SimulationFinding, Verdict
-from policies.rules import profiles
+from policies.models.simulation import Simulation, SimulationFinding
+from policies.models.simulation_page import Page
 from policies.rules.replaying import (
-    Broken,
-    Subject,
     behind,
-    broken_in,
-    concerns,
     holds,
     parameters,
     parameters_at,
     replayed,
-    subjects,
     trials,
 )
-from reconcile.errors import ClusterError, Missing, Refused
+from policies.rules.values import Broken
+from reconcile.errors import ClusterError, Refused
 from reconcile.loop import Outcome, parallel
 from reconcile.models import Event, Lease, marking
-from reconcile.values import JSON, Condition, Kind, Phase, Ref, Status
+from reconcile.values import JSON, Condition, Phase, Ref, Status
 from tenancy.models import ProjectPlacement
 from tenancy.rules.modes import Mode
 from tenancy.rules.needs import rule_needs
 
 _LOOK = 5.0  # seconds, until others are done
 _SOON = 0.2  # seconds; parameters just written take a moment to be seen
+_DEFECT = (
+    "It ended by a defect of KubeNova, which an operator finds with its traceback in the admin "
+    "(Work). Simulate anew."
+)
 _NEEDED = ("admission.policies", "baseline.5")
-_PAGE = 50
 
 
 class SimulationRun(Located):
@@ -117,7 +114,9 @@ class SimulationRun(Located):
         if not (self._parametrised(api, lease) and self._warns(api)):
             return Outcome(_SOON)
         kind = kinds[min(self._at("kind"), len(kinds) - 1)] if self._is_at(place) else kinds[0]
-        found, tried, token = self._try_page(api, place, kind, lease)
+        token = str(self.cursor.get("token", "")) if self._is_at(place) else ""
+        page = Page(api, self.cluster.name, self.simulation, place, kind)
+        found, tried, token = page.tried(lease, token)
         if not self._warns(api):
             return Outcome(_SOON)
         cursor = behind(place.pk, kinds.index(kind), token, len(kinds))
@@ -178,73 +177,6 @@ class SimulationRun(Located):
             if live := api.get(parameters_at(mode)):
                 api.delete(live.ref, live.uid)
 
-    # --- Trying a page.
-
-    def _try_page(
-        self, api: Reachable, place: ProjectPlacement, kind: Kind, lease: Lease
-    ) -> tuple[list[SimulationFinding], int, str]:
-        """Return what was found, how many objects were tried, and how to go on."""
-        if kind == NAMESPACE:
-            lease.check()
-            return list(self._ask(api, place)), 1, ""
-        token = str(self.cursor.get("token", "")) if self._is_at(place) else ""
-        try:
-            page = api.list_page(kind, namespace=place.namespace, limit=_PAGE, token=token)
-        except Expired:
-            page = api.list_page(kind, namespace=place.namespace, limit=_PAGE)
-        except Missing:
-            return [], 0, ""
-        except Refused as error:
-            whole = self._finding(place, "Namespace", place.namespace, Verdict.UNJUDGED)
-            whole.message = f"Its {kind.plural} cannot be read: {error.message}"[:1000]
-            return [whole], 0, ""
-        lease.check()
-        tried = list(subjects(page.items))
-        found = parallel(lambda subject: list(self._try(api, place, subject)), tried)
-        return [one for each in found for one in each], len(tried), page.token
-
-    def _try(
-        self, api: Reachable, place: ProjectPlacement, subject: Subject
-    ) -> Iterator[SimulationFinding]:
-        try:
-            warnings = api.apply(subject.ref, subject.manifest, dry_run=True).warnings
-        except Refused as error:
-            row = self._finding(place, subject.kind, subject.name, Verdict.UNJUDGED)
-            row.message = error.message[:1000]
-            yield row
-            return
-        for broken in broken_in(warnings):
-            if broken.rule not in self.simulation.rules:
-                continue  # of an earlier simulation, and about to be forgotten
-            if concerns(broken.rule, subject.tried):  # else it is of what it was copied as
-                yield from self._denied(place, subject.kind, subject.name, broken)
-
-    def _ask(self, api: Reachable, place: ProjectPlacement) -> Iterator[SimulationFinding]:
-        """Ask the namespace itself which of its pods break the profile."""
-        if (live := api.get(Ref(NAMESPACE, "", place.namespace))) is None:
-            return
-        manifest = profiles.asking(live, str(self.simulation.rules[profiles.RULE]))
-        for name, told in profiles.breaking(api.apply(live.ref, manifest, dry_run=True).warnings):
-            yield from self._denied(place, "Pod", name, Broken(profiles.RULE, told))
-
-    def _denied(
-        self, place: ProjectPlacement, kind: str, name: str, broken: Broken
-    ) -> Iterator[SimulationFinding]:
-        project = place.project
-        if not self.simulation.spares(project.tenant.name, project.name, broken.rule):
-            row = self._finding(place, kind, name, Verdict.DENIED)
-            row.rule, row.message = broken.rule, broken.message[:1000]
-            yield row
-
-    def _finding(
-        self, place: ProjectPlacement, kind: str, name: str, verdict: Verdict
-    ) -> SimulationFinding:
-        return SimulationFinding(
-            **{"simulation": self.simulation, "cluster": self.cluster.name},
-            **{"tenant": place.project.tenant.name, "project": place.project.name},
-            **{"namespace": place.namespace, "kind": kind, "name": name, "verdict": verdict},
-        )
-
     # --- Writing it down.
 
     def _keep(
@@ -267,6 +199,13 @@ class SimulationRun(Located):
             marks.drop(self.work)
             self._tell_the_end()
         return Outcome()
+
+    def record_quarantine(self) -> None:
+        """As for any row; it is over, and holds up neither who waits for it nor a later one."""
+        super().record_quarantine()
+        if self.finished_at is None:
+            self._write(finished_at=timezone.now(), fault=_DEFECT)
+            self._tell_the_end()
 
     def _write(self, **columns: object) -> None:
         rows = type(self)._default_manager.filter(pk=self.pk)

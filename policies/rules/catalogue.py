@@ -35,8 +35,10 @@ CATALOGUE = (
         "restricted",
         "Restricted",
         "For what faces customers: inside of the cluster alone, images pulled anew and from no "
-        "public hub, the strictest profile of pod security, and resources that are told.",
+        "public hub, the strictest profile of pod security, resources that are told, and no way to "
+        "what clouds tell their machines.",
         {
+            "network": {"isolation": "isolated", "denied_cidrs": ["169.254.0.0/16"]},
             "pod_security": "restricted",
             "host_access": [],
             "capabilities": ["NET_BIND_SERVICE"],
@@ -52,8 +54,15 @@ CATALOGUE = (
         "pci-like",
         "PCI-like",
         "For what handles card data: one registry, internal names, nodes and labels of its own, no "
-        "way into a node.",
+        "way into a node, a network that is closed but for what is named.",
         {
+            "network": {
+                "egress_cidrs": ["10.20.0.0/16"],
+                "ingress_cidrs": [],
+                "namespaces": ["kubernetes.io/metadata.name=ingress"],
+                "ports": ["443", "5432"],
+                "dns": "cluster",
+            },
             "pod_security": "restricted",
             "host_access": [],
             "capabilities": [],
@@ -68,7 +77,8 @@ CATALOGUE = (
             "node_selector": {"zone": "pci"},
             "namespaces": {"required_labels": {"data-class": "", "owner": ""}},
         },
-        "image_registries, ingress_classes, ingress_hosts and node_selector: your own.",
+        "image_registries, ingress_classes, ingress_hosts and node_selector: your own; network: "
+        "where your databases and your ingress controller are.",
     ),
     Starter(
         "sandbox",

@@ -26,13 +26,15 @@ from clusters.kinds import (
     STATEFUL_SET,
 )
 from clusters.rule_names import rule_of
-from policies.rules import profiles
+from policies.rules import foreseeing, profiles
+from policies.rules.values import Broken
 from reconcile.values import JSON, Kind, Live, Ref, ref_of
 from tenancy.rules import cel
 from tenancy.rules.admission import ENFORCED
 from tenancy.rules.encoding import encoded
 from tenancy.rules.modes import CONFIG_MAPS, Mode
 from tenancy.rules.named import NAMED
+from tenancy.rules.network_bounds import NETWORK
 from tenancy.rules.violations import violations
 
 SUFFIX = "-kn-sim"
@@ -44,6 +46,8 @@ _KINDS: Sequence[Kind] = (
 # What KubeNova may not make itself, or nobody should: their template is tried in a Deployment.
 _AS_DEPLOYMENT = (POD, REPLICA_SET)
 _TRIED = (CONFIG_MAP, *_KINDS)
+# Stands for what apps are to become: nothing of it is on the cluster.
+NEXT_REVISIONS = Kind("kubenova.io/v1", "Revision", "revisions")
 _WORKLOADS = frozenset((kind.api_version, kind.name) for kind in _KINDS[:6])
 _MARK = {"kubenova.io/simulation": "tried"}
 _FILLED_IN: Mapping[Kind, Sequence[str]] = {
@@ -74,21 +78,17 @@ class Subject:
     tried: Kind
 
 
-@dataclass(frozen=True)
-class Broken:
-    """A kind of rules that an object breaks, and what the cluster says then."""
-
-    rule: str
-    message: str
-
-
 def replayed(rules: Mapping[str, object]) -> list[Kind]:
     """Return the kinds whose objects the rules concern, those that own others first.
 
-    Namespaces are asked themselves which of their pods break a profile.
+    Namespaces are asked themselves which of their pods break a profile. After what is tried comes
+    what is computed, at last what the next revisions of apps would make.
     """
     asked = [NAMESPACE] if profiles.RULE in rules else []
-    return asked + [kind for kind in _KINDS if any(concerns(rule, kind) for rule in rules)]
+    tried = [kind for kind in _KINDS if any(concerns(rule, kind) for rule in rules)]
+    judged = [kind for kind, rule in foreseeing.KINDS.items() if rule in rules]
+    coming = [NEXT_REVISIONS] if tried else []
+    return asked + tried + judged + coming
 
 
 def behind(place: int, kind: int, token: str, kinds: int) -> JSON:
@@ -135,7 +135,8 @@ def _config_map(mode: Mode, data: Mapping[str, str]) -> JSON:
 def trials(rules: Mapping[str, object]) -> list[tuple[Ref, JSON, Broken]]:
     """Return what the cluster has to warn of before anything that it says is believed."""
     found = []
-    for rule, broken in violations(dict(sorted(rules.items()))):
+    tried = {rule: value for rule, value in sorted(rules.items()) if rule != NETWORK}
+    for rule, broken in violations(tried):
         meta = {**broken.manifest["metadata"], "namespace": SIMULATION_NAMESPACE}
         manifest = {**broken.manifest, "metadata": meta}
         expected = Broken(rule, _told(broken.policy, broken.message))
@@ -160,6 +161,13 @@ def subjects(live: Iterable[Live]) -> Iterator[Subject]:
             yield _subject(each, kind.name, each.ref.name)
         elif (owner.get("apiVersion"), owner.get("kind")) not in _WORKLOADS:
             yield _subject(each, str(owner.get("kind", "")), str(owner.get("name", "")))
+
+
+def planned(rules: Mapping[str, object], manifests: Iterable[JSON]) -> list[Subject]:
+    """Return what is to be tried of manifests that are on no cluster yet."""
+    known = {(kind.api_version, kind.name) for kind in replayed(rules)}
+    wanted = [each for each in manifests if (each["apiVersion"], each["kind"]) in known]
+    return [*subjects(Live(ref_of(each, _KINDS), each) for each in wanted)]
 
 
 def _subject(live: Live, kind: str, name: str) -> Subject:

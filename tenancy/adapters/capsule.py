@@ -174,6 +174,7 @@ def _in_each(intent: TenantIntent) -> list[JSON]:
         limits=intent.limits,
         isolation=intent.isolation,
         network=intent.network,
+        restrictions=intent.restrictions,
     )
     return [_by_capsule(body, intent) for body in (*policies(anywhere), *limit_ranges(anywhere))]
 

@@ -33,6 +33,7 @@ from tenancy.adapters.objects import (
 from tenancy.adapters.parameters import advice, parameters, proofs
 from tenancy.intents import ProjectIntent, TenantIntent
 from tenancy.rules import keeping, profiles
+from tenancy.rules.network_bounds import isolation_of
 from tenancy.rules.usage import quota_facts, uncounted
 
 # Where the admission plugin PodNodeSelector is on, it selects these nodes for pods that do not.
@@ -59,7 +60,7 @@ class NativeTenants:
         """One ConfigMap, out of the tenant's reach."""
         data = {
             "tenant": intent.name,
-            "isolation": str(intent.isolation),
+            "isolation": isolation_of(intent.isolation, intent.restrictions),
             "cordoned": _flag(intent.cordoned),
             "deletion-protection": _flag(intent.protected),
         }

@@ -2,7 +2,14 @@
 
 from collections.abc import Mapping
 
-from clusters.kinds import CONFIG_MAP, DEPLOYMENT, INGRESS, SERVICE, STATEFUL_SET
+from clusters.kinds import (
+    CONFIG_MAP,
+    DEPLOYMENT,
+    INGRESS,
+    NETWORK_POLICY,
+    SERVICE,
+    STATEFUL_SET,
+)
 from reconcile.proof import Proof
 from reconcile.values import JSON, PROJECT, TENANT, ref_of
 from tenancy.intents import ProjectIntent
@@ -11,7 +18,7 @@ from tenancy.rules.kinds import KINDS
 from tenancy.rules.modes import ADVISORY, CONFIG_MAPS, Mode
 from tenancy.rules.violations import Violation, cordon_violation, violations
 
-_TRIED = (CONFIG_MAP, DEPLOYMENT, INGRESS, SERVICE, STATEFUL_SET)
+_TRIED = (CONFIG_MAP, DEPLOYMENT, INGRESS, NETWORK_POLICY, SERVICE, STATEFUL_SET)
 
 
 def parameters(intent: ProjectIntent) -> JSON:

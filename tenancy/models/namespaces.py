@@ -9,6 +9,7 @@ from reconcile.locks import lock_alone
 from reconcile.refusals import Conflicting, Fault, Invalid, LimitReached
 from reconcile.spelling import escaped
 from reconcile.values import JSON, Plan, Verb
+from tenancy.models.serving import refuse_unsafe
 from tenancy.rules.names import namespace_of, of_platform
 from tenancy.rules.namespaces import label_problems
 
@@ -20,11 +21,13 @@ if TYPE_CHECKING:
 def refuse_project(project: "Project", *, created: bool) -> None:
     """Raise LimitReached for one project too many, Invalid for labels that are not to be.
 
-    Raises Conflicting for a namespace that would look like one of the platform's, or is foreign.
+    Raises Conflicting for a namespace that would look like one of the platform's, or is foreign,
+    and Unserved where an operator has to accept something of a cluster first.
 
     Projects of a tenant are declared one after the other: of two at once, one is the last.
     """
     if created:
+        refuse_unsafe(project.tenant)
         _refuse_platform(project.namespace)
         _refuse_foreign(project, Cluster.objects.filter(pk__in=project.targets()))
     lock_alone(_key(project.tenant))

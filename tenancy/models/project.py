@@ -28,8 +28,8 @@ from tenancy.models.led import allows
 from tenancy.models.ledger import QuotaEntry
 from tenancy.models.membership import Membership, ProjectMembership
 from tenancy.models.namespaces import refuse_project
+from tenancy.models.openings import refuse_openings
 from tenancy.models.peopled import Peopled
-from tenancy.models.serving import refuse_unsafe
 from tenancy.models.tenant import Tenant, TenantPlacement
 from tenancy.models.validators import validate_network, validate_quota
 from tenancy.rules.names import namespace_of, subject_of
@@ -140,9 +140,8 @@ class Project(Ruled, Peopled):
         if self.tenant.deleting:
             raise Deleting(f"{self.tenant} is being deleted and takes no projects.")
         touch(self.tenant.projects_key)
-        if created:
-            refuse_unsafe(self.tenant)
         refuse_project(self, created=created)
+        refuse_openings(self.tenant, self)
         self.tenant.keep_promises(self.name)
         self.tenant.balance()
 

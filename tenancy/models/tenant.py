@@ -19,6 +19,7 @@ from tenancy.models.bounded import Bounded
 from tenancy.models.imposed import Imposed, be_imposed
 from tenancy.models.led import Led
 from tenancy.models.namespaces import refuse_moving_in, refuse_tenant
+from tenancy.models.openings import refuse_openings
 from tenancy.models.placed import Placed
 from tenancy.models.serving import refuse_unsafe, require, unsafe
 from tenancy.rules.freezing import without
@@ -94,6 +95,7 @@ class Tenant(Led, Placed, Bounded, Imposed):
         """
         be_imposed(self, created=created)
         refuse_tenant(self, created=created)
+        refuse_openings(self)
         self.keep_promises()
         require(self.chosen(), "tenancy.native", needs(self))
         fresh = self.placements.filter(observed_generation=0, deletion_requested_at=None)

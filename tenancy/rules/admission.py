@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from reconcile.values import JSON, MANAGED_BY, MANAGER, TENANT
 from tenancy.rules import cel
 from tenancy.rules.enforced import PODS, Enforced, Resources
+from tenancy.rules.enforced_network import BOUNDS
 from tenancy.rules.enforced_objects import OBJECTS
 from tenancy.rules.enforced_workloads import WORKLOADS
 from tenancy.rules.modes import ACTIONS, ADVISORY, CONFIG_MAPS, Mode
@@ -164,6 +165,7 @@ ENFORCED: Mapping[str, Enforced] = {
     ),
     **WORKLOADS,
     **OBJECTS,
+    **BOUNDS,
 }
 
 

@@ -9,6 +9,7 @@ from ipaddress import ip_network
 
 from tenancy.rules.freezing import FREEZE
 from tenancy.rules.images import folded
+from tenancy.rules.network_bounds import NETWORK, RANGES, port_range
 
 PARAMETERS = "kubenova-rules"  # the ConfigMap, in each namespace of a project
 CORDONED = "cordoned"
@@ -54,11 +55,19 @@ def _range(text: str) -> str:
     return f"{text} {network.prefixlen} {first} {last}"
 
 
+def _port(text: str) -> str:
+    """A port with its first and last number and its protocol."""
+    first, last, protocol = port_range(text)
+    return f"{text} {first} {last} {protocol}"
+
+
 _LINES: Mapping[str, Callable[[str], str]] = {
     "image_registries.allow": folded,
     "image_registries.deny": folded,
     "load_balancers.source_ranges": _range,
     "load_balancers.addresses": _range,
+    **{f"{NETWORK}.{part}": _range for part in RANGES},
+    f"{NETWORK}.ports": _port,
 }
 
 

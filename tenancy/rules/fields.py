@@ -101,6 +101,11 @@ TENANT = (
     _rule("priority_classes", "priorityClasses"),
     _rule("runtime_classes", "runtimeClasses"),
     _rule("node_selector", "nodeSelector"),
+    Field(
+        "restrictions.network",
+        Means("NetworkPolicy; validating admission policy", _POLICY),
+        Means("GlobalTenantResource; NetworkPolicy; policy", _POLICY),
+    ),
     Field("restrictions.pod_security", Means("Namespace, by labels of Pod Security Admission")),
     *(
         Field(f"restrictions.{kind}", _policy())

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tenancy.rules import freezing, merging, named, values
+from tenancy.rules import freezing, merging, named, network_bounds, values
 from tenancy.rules.kind import LABELS, RuleKind, choice, list_of, names_of, parts_of
 from tenancy.rules.kinds_workloads import WORKLOADS
 from tenancy.rules.values import (
@@ -146,4 +146,6 @@ _ALL = (
         merging.named,
     ),
 )
-KINDS: Mapping[str, RuleKind] = {kind.name: kind for kind in (*_ALL, *WORKLOADS)}
+KINDS: Mapping[str, RuleKind] = {
+    kind.name: kind for kind in (*_ALL, *WORKLOADS, network_bounds.KIND)
+}

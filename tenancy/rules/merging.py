@@ -67,7 +67,7 @@ def resources(one: JSON, other: JSON) -> JSON:
     """What either requires, and of each resource the smaller amount."""
     merged: JSON = {}
     if any("required" in value for value in (one, other)):
-        merged["required"] = _either(one.get("required", ()), other.get("required", ()))
+        merged["required"] = either(one.get("required", ()), other.get("required", ()))
     if any("max" in value for value in (one, other)):
         most = {**one.get("max", {})}
         for name, text in other.get("max", {}).items():
@@ -82,7 +82,7 @@ def metadata(one: JSON, other: JSON) -> JSON:
     for sort in ("labels", "annotations"):
         required, forbidden = f"required_{sort}", f"forbidden_{sort}"
         wanted = _required(one.get(required, {}), other.get(required, {}), sort[:-1])
-        denied = _either(one.get(forbidden, ()), other.get(forbidden, ()))
+        denied = either(one.get(forbidden, ()), other.get(forbidden, ()))
         if both := sorted(set(wanted) & set(denied)):
             raise Contradiction(f"The {sort[:-1]} {both[0]} is required and forbidden.")
         named = {*one, *other}
@@ -108,7 +108,7 @@ def load_balancers(
     for part in ("source_ranges", "addresses", "classes"):
         given = [list(value[part]) for value in (one, other) if part in value]
         if given:
-            merged[part] = reduce(lists if part == "classes" else _within, given)
+            merged[part] = reduce(lists if part == "classes" else within, given)
     return merged
 
 
@@ -116,14 +116,14 @@ def denied(
     one: Mapping[str, Sequence[str]], other: Mapping[str, Sequence[str]]
 ) -> dict[str, list[str]]:
     """What either denies."""
-    return {"deny": _either(one["deny"], other["deny"])}
+    return {"deny": either(one["deny"], other["deny"])}
 
 
 def named(
     one: Mapping[str, Sequence[str]], other: Mapping[str, Sequence[str]]
 ) -> dict[str, list[str]]:
     """The rules of both."""
-    return {"rules": _either(one["rules"], other["rules"])}
+    return {"rules": either(one["rules"], other["rules"])}
 
 
 def levels(known: Sequence[str]) -> Callable[[str, str], str]:
@@ -131,14 +131,16 @@ def levels(known: Sequence[str]) -> Callable[[str, str], str]:
     return lambda one, other: max(one, other, key=known.index)
 
 
-def _either(one: Sequence[str], other: Sequence[str]) -> list[str]:
+def either(one: Sequence[str], other: Sequence[str]) -> list[str]:
+    """What is in one of the lists."""
     return list(dict.fromkeys((*one, *other)))
 
 
-def _within(one: Sequence[str], other: Sequence[str]) -> list[str]:
+def within(one: Sequence[str], other: Sequence[str]) -> list[str]:
+    """Of two lists of ranges the narrower ones: what a range of either covers."""
     narrower = [text for text in one if any(_covers(wide, text) for wide in other)]
     wider = [text for text in other if any(_covers(wide, text) for wide in one)]
-    return _either(narrower, wider)
+    return either(narrower, wider)
 
 
 def _covers(wide: str, text: str) -> bool:

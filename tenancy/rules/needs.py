@@ -11,6 +11,7 @@ from tenancy.rules.named import NAMED, named_in
 _POLICIES = "admission.policies"
 _RULES = "baseline.3"  # the first one that carries the policies of rules
 _MODES = "baseline.5"  # the first one in which they also warn and audit
+_NETWORK = "baseline.6"  # the first one that bounds NetworkPolicies
 # A tenant or project itself needs what keeps them apart; these fields need more than that.
 NEEDS: Mapping[str, tuple[str, ...]] = {
     "restrictions": (_POLICIES, _RULES),
@@ -18,13 +19,16 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "deletion_protection": (_POLICIES, _RULES),
 }
 # Kinds of restrictions whose policies came later than those of the first ones.
-KINDS: Mapping[str, str] = dict.fromkeys(
-    (
-        *("image_references", "host_access", "capabilities", "container_resources"),
-        *("workload_metadata", "replicas", "load_balancers", "api_kinds"),
+KINDS: Mapping[str, str] = {
+    **dict.fromkeys(
+        (
+            *("image_references", "host_access", "capabilities", "container_resources"),
+            *("workload_metadata", "replicas", "load_balancers", "api_kinds"),
+        ),
+        _MODES,
     ),
-    _MODES,
-)
+    "network": _NETWORK,
+}
 # What is imposed on it needs, by its mode.
 IMPOSED: Mapping[str, tuple[str, ...]] = {
     Mode.ENFORCE: (_POLICIES, _RULES),

@@ -4,8 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_network
 
 from reconcile.spelling import label_key_fault, label_value_fault
+from reconcile.values import JSON
 
 DIRECTIONS = ("ingress", "egress")
+SIDES = {"ingress": "from", "egress": "to"}
 PROTOCOLS = ("TCP", "UDP", "SCTP")
 _MOST = 50
 _PEERS = ("cidr", "except", "namespace_labels", "pod_labels")
@@ -85,3 +87,30 @@ def _port_problem(port: object) -> str:
         if isinstance(number, bool) or not isinstance(number, int) or not 0 < number < 65536:
             return "port and end_port are numbers from 1 to 65535."
     return "" if numbers == sorted(numbers) else "end_port is less than port."
+
+
+def opened(rule: JSON) -> JSON:
+    """Return a rule without problems as a rule of a NetworkPolicy has it."""
+    found: JSON = {SIDES[rule["direction"]]: [_as_peer(peer) for peer in rule["peers"]]}
+    if ports := rule.get("ports"):
+        found["ports"] = [_as_port(port) for port in ports]
+    return found
+
+
+def _as_peer(peer: JSON) -> JSON:
+    """Pods alone are those of the same namespace, as in a NetworkPolicy; {} is all of them."""
+    if "cidr" in peer:
+        without = {"except": [*peer["except"]]} if peer.get("except") else {}
+        return {"ipBlock": {"cidr": peer["cidr"], **without}}
+    fields = {"namespace_labels": "namespaceSelector", "pod_labels": "podSelector"}
+    return {
+        field: {"matchLabels": dict(peer[key])} if peer[key] else {}
+        for key, field in fields.items()
+        if key in peer
+    }
+
+
+def _as_port(port: JSON) -> JSON:
+    """The protocol is written out: the API server would, and what it adds is not ours."""
+    end = {"endPort": port["end_port"]} if "end_port" in port else {}
+    return {"protocol": port.get("protocol", "TCP"), "port": port["port"], **end}

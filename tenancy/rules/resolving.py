@@ -13,7 +13,10 @@ from tenancy.rules.merging import Contradiction
 
 Rules = Mapping[str, Any]
 # Parts of values that say what is allowed.
-_ALLOWING = ("addresses", "allow", "classes", "source_ranges")
+_ALLOWING = (
+    *("addresses", "allow", "classes", "source_ranges"),
+    *("egress_cidrs", "ingress_cidrs", "namespaces", "ports"),
+)
 
 
 @dataclass(frozen=True)

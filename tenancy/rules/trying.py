@@ -1,6 +1,7 @@
 """Manifests that an API server finds valid, for what is only ever tried. Pure."""
 
 from collections.abc import Iterator, Sequence
+from ipaddress import IPv4Network
 from itertools import count
 
 from reconcile.values import JSON
@@ -42,3 +43,10 @@ def workload(
 def service(**spec: object) -> JSON:
     """Return a Service; the shortest has a type and ports, or a name elsewhere."""
     return {"apiVersion": "v1", "kind": "Service", "spec": spec}
+
+
+def v4_ranges() -> Iterator[IPv4Network]:
+    """Single addresses here and there, each as a range."""
+    for first in (203, 11, 77, 140):
+        for last in range(256):
+            yield IPv4Network(f"{first}.{last}.113.77")

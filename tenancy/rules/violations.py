@@ -18,6 +18,7 @@ from tenancy.rules.images import permitted
 from tenancy.rules.merging import serves
 from tenancy.rules.trying import MARK, PULLED, Made, service, unlisted, workload
 from tenancy.rules.values import IMAGE_REFERENCES, PULL_POLICIES, SERVICE_TYPES
+from tenancy.rules.violations_network import network
 from tenancy.rules.violations_workloads import MADE
 
 
@@ -163,5 +164,6 @@ _MADE: Mapping[str, Callable[[Any], Made | None]] = {
     "priority_classes": _priority_class,
     "runtime_classes": _runtime_class,
     "node_selector": _nodes,
+    "network": network,
     **MADE,
 }

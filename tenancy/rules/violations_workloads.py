@@ -1,6 +1,6 @@
 """What breaks the restrictions of workloads, load balancers and API kinds. Pure."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_network
 from itertools import chain
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from reconcile.values import JSON
 from tenancy.rules.encoding import encoded
 from tenancy.rules.enforced_objects import LONGEST_LIST
-from tenancy.rules.trying import MARK, Made, service, unlisted, workload
+from tenancy.rules.trying import MARK, Made, service, unlisted, v4_ranges, workload
 from tenancy.rules.values_workloads import CAPABILITIES, HOST_ACCESS
 
 _OF_THE_POD = ("hostIPC", "hostNetwork", "hostPID")
@@ -101,7 +101,6 @@ def _load_balancer(value: Mapping[str, Sequence[str]]) -> Made | None:
     return None
 
 
-_OF_V4 = [f"{first}.{last}.113.77" for first in (203, 11, 77, 140) for last in range(256)]
 # Within what documents use, then all over what is given out, then anywhere.
 _OF_V6 = [
     *(f"2001:db8::{number:x}" for number in range(1, 512)),
@@ -110,11 +109,14 @@ _OF_V6 = [
 ]
 
 
+def _network(text: str) -> Any:
+    return ip_network(text)
+
+
 def _outside(ranges: Sequence[str]) -> str:
     """An address, as a range, that no range covers; empty where there is none to be found."""
     known = [ip_network(text) for text in ranges]
-    tried: Iterator[Any] = (ip_network(text) for text in chain(_OF_V4, _OF_V6))
-    for each in tried:
+    for each in map(_network, chain(map(str, v4_ranges()), _OF_V6)):
         if not any(one.version == each.version and each.subnet_of(one) for one in known):
             return str(each)
     return ""

@@ -6,7 +6,7 @@ On Capsule a project's namespace holds all that it holds natively; this is what 
 from collections.abc import Mapping
 
 from sandbox.api import JsonObject
-from tests.live.fields import TABLE, Place, Read, Shown
+from tests.live.fields import NETWORK, TABLE, Place, Read, Shown
 from tests.live.platforms import GROUP
 
 CAPSULE = "tenancy.capsule"
@@ -192,4 +192,5 @@ COLUMN: Mapping[str, Shown] = {
     ),
     # Capsule has no word for these: the native objects beside it have.
     **{each.name: each.native for each in TABLE if each.path[-1] in _BESIDE},
+    **{each.name: each.native for each in NETWORK if each.path[0] == "restrictions"},
 }

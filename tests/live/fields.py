@@ -315,6 +315,16 @@ NETWORK = (
             [{"from": [{"podSelector": {"matchLabels": {"app": "web"}}}]}],
         ),
     ),
+    _restriction(
+        "network",
+        {"egress_cidrs": ["192.0.2.0/24"]},
+        {"egress_cidrs": ["192.0.0.0/16"]},
+        Shown(
+            rule("network.egress_cidrs"),
+            "192.0.2.0/24 24 3221225984 3221226239",
+            "192.0.0.0/16 16 3221225472 3221291007",
+        ),
+    ),
 )
 
 # What no single look at a cluster shows, and what does show it.

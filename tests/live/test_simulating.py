@@ -3,10 +3,13 @@
 import pytest
 
 from clusters.intents import SIMULATION_NAMESPACE
+from delivery.models import App
 from policies.models import Attachment, PolicySet, Simulation
+from reconcile.values import TENANT
 from sandbox.api import AdminApi
 from tenancy.models import Project, Tenant
 from tests.clusters.steps import settle_until, settle_until_deployed
+from tests.live.network_cases import allowing, block, policy, spaces
 from tests.live.ruled import (
     cron,
     job,
@@ -126,6 +129,45 @@ def test_it_asks_namespaces_for_profiles_and_tells_copies_from_what_they_stand_f
     labels = admin_api.get(f"/api/v1/namespaces/{project.namespace}")["metadata"]["labels"]
     assert labels["pod-security.kubernetes.io/enforce"] == "baseline"
 
+    strict.request_deletion(by="olga")
+    project.tenant.request_deletion(by="olga")
+    settle_until(lambda: not Tenant.objects.exists())
+
+
+def test_it_predicts_network_policies_and_tries_what_waits_for_its_wave(
+    admin_api, admin_kubeconfig
+):
+    registered(admin_kubeconfig)
+    project = made(admin_api)
+    web = {"name": "web", "type": "webservice", "properties": {"image": "nginx", "port": 80}}
+    waves = {"waves": [{"clusters": ["real"], "approval": True}]}
+    app = App(project=project, name="site", components=[web], strategy=waves)
+    app.declare(by="olga")
+    settle_until(lambda: app.placements.exists())
+    opened = policy(allowing(block("8.8.8.8/32"), spaces(**{TENANT: "simulated"})))
+    where = place(project.namespace, "networkpolicies")
+    admin_api.create(where, opened)
+
+    strict = PolicySet(name="ahead", rules={**RULES, "network": {"egress_cidrs": ["10.0.0.0/8"]}})
+    strict.declare(by="olga")
+    bound = Attachment(policy_set=strict, name="hard", mode="audit", tenants=["simulated"])
+    bound.declare(by="olga")
+    row = Simulation.begin(strict, bound.attached, "olga")
+    settle_until(lambda: not row.runs.filter(finished_at=None).exists())
+    assert row.runs.get().fault == ""
+    found = {each.kind: each for each in row.findings.all()}
+    assert set(found) == {"Deployment", "NetworkPolicy"}
+    coming, written = found["Deployment"], found["NetworkPolicy"]
+    assert (coming.verdict, coming.source, coming.app) == ("denied", "next_revision", "site")
+    assert coming.revision == 1 and "nginx is not allowed here" in coming.message
+    assert (written.verdict, written.source) == ("predicted", "live")
+    assert admin_api.find(place(project.namespace, "deployments", "web")) is None
+
+    bound.promote("olga", "enforce")
+    settle_until(lambda: bool(refused(admin_api, project.namespace, "networkpolicies", opened)))
+    said = refused(admin_api, project.namespace, "networkpolicies", opened)
+    assert written.message in said
+    app.request_deletion(by="olga")
     strict.request_deletion(by="olga")
     project.tenant.request_deletion(by="olga")
     settle_until(lambda: not Tenant.objects.exists())

@@ -14,7 +14,7 @@ from clusters.kinds import (
 )
 from policies.rules import profiles
 from policies.rules.replaying import (
-    Broken,
+    NEXT_REVISIONS,
     broken_in,
     concerns,
     holds,
@@ -22,6 +22,7 @@ from policies.rules.replaying import (
     replayed,
     subjects,
 )
+from policies.rules.values import Broken
 from reconcile.values import JSON, Kind, Live, Ref
 from tenancy.rules.profiles import ENFORCE
 from tests.policies.simulated import HUB, containers, owned
@@ -42,7 +43,7 @@ def copied(*given: Live) -> list[JSON]:
 
 
 def test_only_kinds_are_read_that_the_rules_concern():
-    assert replayed({"service_types": ["ClusterIP"]}) == [SERVICE]
+    assert replayed({"service_types": ["ClusterIP"]}) == [SERVICE, NEXT_REVISIONS]
     assert DEPLOYMENT in replayed(HUB) and SERVICE not in replayed(HUB)
     assert replayed({"namespaces": {"count": 1}}) == []
 

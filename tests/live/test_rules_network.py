@@ -1,0 +1,119 @@
+"""Bounds of the network on a real API server: what NetworkPolicies may open."""
+
+import pytest
+
+from reconcile.values import JSON, MANAGER, TENANT
+from sandbox.api import MERGE
+from tenancy.adapters.networks import policies
+from tenancy.intents import ProjectIntent
+from tenancy.rules.network_judging import Home, name_servers, outside
+from tests.live.network_cases import NETWORK_CASES, SPECS, VALUES, allowing, block, policy, spaces
+from tests.live.ruled import Person, Ruled, home, keys, place, refusal
+
+__all__ = ["home", "keys"]
+
+pytestmark = [pytest.mark.live, pytest.mark.django_db]
+
+
+@pytest.fixture
+def ada(home: Ruled) -> Person:
+    """Somebody whom an operator of the cluster has let write NetworkPolicies."""
+    return home.person("admin")
+
+
+def told(ada: Person, body: JSON) -> str:
+    """What the cluster says to ada when she makes it; empty when it does."""
+    return refusal(lambda: ada.make("networkpolicies", body))
+
+
+@pytest.mark.parametrize(
+    ("value", "passing", "refused"),
+    NETWORK_CASES,
+    ids=[str(case[0])[:60] for case in NETWORK_CASES],
+)
+def test_what_the_bounds_allow_passes_and_the_rest_is_refused(home, ada, value, passing, refused):
+    for body, _ in refused:
+        assert told(ada, body) == ""
+    home.bind({"network": value})
+    for body in passing:
+        assert told(ada, body) == ""
+    for body, text in refused:
+        said = told(ada, body)
+        assert "kubenova-network' with binding" in said
+        assert f"A network policy that opens {text} is not allowed here." in said
+
+
+@pytest.mark.parametrize("value", VALUES, ids=[str(value)[:60] for value in VALUES])
+def test_the_cluster_judges_as_we_do(home, ada, value):
+    home.bind({"network": value})
+    differing = []
+    for spec in SPECS:
+        ours = next(outside(spec, {"network": value}, Home("acme")), "")
+        said = told(ada, policy(spec))
+        if not (f"opens {ours} is not allowed" in said if ours else said == ""):
+            differing.append((spec, ours, said))
+    assert differing == []
+
+
+@pytest.mark.parametrize("dns", ["any", "cluster", "none"])
+def test_what_kubenova_renders_passes_its_own_bounds(home, dns):
+    """Its network policies are judged as everybody's."""
+    value = {"egress_cidrs": [], "ingress_cidrs": [], "namespaces": [], "ports": [], "dns": dns}
+    home.bind({"network": value})
+    intent = ProjectIntent("acme", "shop", home.namespace, restrictions={"network": value})
+    for body in policies(intent):
+        path = place(home.namespace, "networkpolicies", body["metadata"]["name"])
+        home.api.apply(path, body, manager=MANAGER, force=True)
+    opening = {"egress": [{"to": [name_servers()], "ports": [{"port": 53, "protocol": "UDP"}]}]}
+    said = refusal(
+        lambda: home.api.create(place(home.namespace, "networkpolicies"), policy(opening))
+    )
+    assert bool(said) is (dns == "none")
+
+
+def test_one_from_before_can_be_labelled_and_narrowed_but_not_widened(home, ada):
+    ada.make("networkpolicies", policy(allowing(block("8.8.8.0/24"))), dry=False)
+    home.bind({"network": {"egress_cidrs": ["10.0.0.0/8"]}})
+    path = place(home.namespace, "networkpolicies", "web")
+    ada.send("PATCH", path, {"metadata": {"labels": {"team": "blue"}}}, MERGE)
+    wider = {"spec": allowing(block("8.0.0.0/8"))}
+    assert "egress to 8.0.0.0/8" in refusal(lambda: ada.send("PATCH", path, wider, MERGE))
+    ada.send("PATCH", path, {"spec": allowing(block("10.1.0.0/16"))}, MERGE)
+
+
+def test_what_warns_passes_and_what_audits_is_silent(home, ada):
+    body = {
+        **{"apiVersion": "v1", "kind": "ConfigMap"},
+        "metadata": {"name": "kubenova-rules-audit"},
+        "data": {"network.namespaces": ""},
+    }
+    path = place(home.namespace, "configmaps", "kubenova-rules-audit")
+    home.api.apply(path, body, manager=MANAGER, force=True)
+    opened = policy(allowing(spaces(team="web")))
+    assert told(ada, opened) == ""
+    own = policy(allowing(spaces(**{TENANT: "acme"})))
+    assert told(ada, own) == ""
+
+
+def test_the_longest_lists_are_within_the_cluster_s_budget(home, ada):
+    ranges = [f"10.{n}.0.0/16" for n in range(100)]
+    ports = [str(8000 + 2 * n) for n in range(100)]
+    labels = [f"team=t{n}" for n in range(100)]
+    value = {
+        **{"egress_cidrs": ["10.0.0.0/8"], "ingress_cidrs": ranges, "denied_cidrs": ranges[50:]},
+        **{"ports": ports, "namespaces": labels},
+    }
+    home.bind({"network": value})
+    spec = {
+        side: [
+            {
+                word: [block(f"10.{n}.{m}.0/24") for n in range(45)],
+                "ports": [{"port": 8000 + 2 * k} for k in range(20)],
+            }
+            for m in range(4)
+        ]
+        for side, word in (("egress", "to"), ("ingress", "from"))
+    }
+    assert told(ada, policy(spec)) == ""
+    spec["ingress"][3]["from"].append(block("11.0.0.0/8"))
+    assert "ingress from 11.0.0.0/8" in told(ada, policy(spec))

@@ -1,4 +1,4 @@
-"""B3 and B6: cold convergence. Tenants are declared on a paused cluster, then it is resumed.
+"""B3 and B6: cold convergence. Tenants are declared in one transaction while the roles wait.
 
 Floor: the same objects applied by 16 threads of the same HTTP client, in turns with the product.
 B6 is the same with more workers: `--workers 2`.
@@ -43,10 +43,9 @@ def one_round(options: argparse.Namespace, at: Stage, raw: Raw, first: int, coun
     """
     tenants = names(first, count)
     with running(options, at):
-        declare(tenants, [CLUSTER])
-        until(lambda: idle(tenants), _SECONDS, "the roles to come to rest")
+        converged(at, names(first, 1, "warm"), 60)  # the roles are up when this one is
         before = requests(at.api)
-        product = converge(at, tenants)
+        product = converged(at, tenants, _SECONDS)
         asked = requests(at.api) - before
     wanted = manifests(tenants)
     raw.verify(comparable(wanted))
@@ -64,10 +63,7 @@ def one_round(options: argparse.Namespace, at: Stage, raw: Raw, first: int, coun
 
 @contextmanager
 def running(options: argparse.Namespace, at: Stage) -> Iterator[None]:
-    """Run the roles on a cluster that is paused: what it takes them to start is not measured."""
-    from clusters.models import Cluster
-
-    Cluster.objects.get(name=CLUSTER).pause(by="olga")
+    """Run the roles; what it takes them to start is not measured."""
     roles = ["watch", *(f"worker-{number}" for number in range(options.workers))]
     for role in roles:
         at.start(role, *(() if role == "watch" else ("--drains", str(options.drains))))
@@ -75,20 +71,14 @@ def running(options: argparse.Namespace, at: Stage) -> Iterator[None]:
     at.stop(*roles)
 
 
-def idle(tenants: list[str]) -> bool:
-    """Whether nothing of these tenants is due: a paused cluster is left as it is."""
-    from reconcile.models import Work
+def converged(at: Stage, tenants: list[str], seconds: float) -> Spent:
+    """Declare tenants all at once and measure until everything has settled."""
+    from django.db import transaction
 
-    return not Work.objects.filter(tenant__in=tenants).exclude(due_at=None).exists()
-
-
-def converge(at: Stage, tenants: list[str]) -> Spent:
-    """Resume the cluster and measure until everything has settled."""
-    from clusters.models import Cluster
-
+    with transaction.atomic():
+        declare(tenants, [CLUSTER])
     with spending(at.pids()) as spent:
-        Cluster.objects.get(name=CLUSTER).resume(by="olga")
-        until(lambda: at.check() or settled(tenants), _SECONDS, "the tenants", every=0.2)
+        until(lambda: at.check() or settled(tenants), seconds, "the tenants", every=0.1)
     return spent
 
 

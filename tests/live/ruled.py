@@ -16,7 +16,7 @@ from clusters.models import Cluster
 from clusters.rules import address_rules
 from reconcile.values import JSON, MANAGED_BY, MANAGER, TENANT
 from sandbox.api import APPLY, AdminApi, ApiError
-from tenancy.adapters.parameters import parameters, proofs
+from tenancy.adapters.parameters import advice, parameters, proofs
 from tenancy.intents import ProjectIntent
 from tests.clusters.steps import settle_live
 
@@ -246,3 +246,25 @@ def claim(storage_class: str | None = None, name: str = "data", **meta: Any) -> 
     if storage_class is not None:
         spec["storageClassName"] = storage_class
     return {"metadata": {"name": name, **meta}, "spec": spec}
+
+
+def advise(home: Ruled, mode: str, rules: dict) -> None:
+    """Have rules of a mode lie in the namespace."""
+    intent = ProjectIntent("acme", "shop", home.namespace, imposed={mode: rules})
+    (body,) = advice(intent)
+    path = place(home.namespace, "configmaps", body["metadata"]["name"])
+    home.api.apply(path, body, manager=MANAGER, force=True)
+
+
+def warning(person: Person, plural: str, body: dict) -> str:
+    """What the API server warns of when somebody tries to make an object; it has to pass."""
+    api = AdminApi(person.api.port, person.api.certificates, user="")
+    answer = api.request(
+        "POST",
+        place(person.namespace, plural),
+        body,
+        params={"dryRun": "All"},
+        headers={"Authorization": f"Bearer {person.token}"},
+    )
+    assert answer.status == 201, answer.body
+    return answer.headers.get("warning", "")

@@ -4,15 +4,10 @@ import pytest
 
 from clusters.intents import TENANT_DEV
 from policies.models import Attachment, PolicySet
-from reconcile.values import MANAGER
-from sandbox.api import AdminApi
-from tenancy.adapters.parameters import advice
-from tenancy.intents import ProjectIntent
 from tenancy.models import Project, Tenant
 from tests.clusters.steps import settle_until, settle_until_deployed
 from tests.live.ruled import (
-    Person,
-    Ruled,
+    advise,
     home,
     keys,
     place,
@@ -20,6 +15,7 @@ from tests.live.ruled import (
     registered,
     service,
     until,
+    warning,
     workload,
 )
 
@@ -28,28 +24,6 @@ __all__ = ["home", "keys"]
 pytestmark = [pytest.mark.live, pytest.mark.django_db]
 SERVICES = {"service_types": ["ClusterIP"]}
 HUB = {"image_registries": {"deny": ["docker.io"]}}
-
-
-def advise(home: Ruled, mode: str, rules: dict) -> None:
-    """Have rules of a mode lie in the namespace."""
-    intent = ProjectIntent("acme", "shop", home.namespace, imposed={mode: rules})
-    (body,) = advice(intent)
-    path = place(home.namespace, "configmaps", body["metadata"]["name"])
-    home.api.apply(path, body, manager=MANAGER, force=True)
-
-
-def warning(person: Person, plural: str, body: dict) -> str:
-    """What the API server warns of when somebody tries to make an object; it has to pass."""
-    api = AdminApi(person.api.port, person.api.certificates, user="")
-    answer = api.request(
-        "POST",
-        place(person.namespace, plural),
-        body,
-        params={"dryRun": "All"},
-        headers={"Authorization": f"Bearer {person.token}"},
-    )
-    assert answer.status == 201, answer.body
-    return answer.headers.get("warning", "")
 
 
 def test_what_breaks_a_rule_that_warns_passes_with_a_warning(home):

@@ -2,13 +2,23 @@
 
 import pytest
 
-from reconcile.values import JSON, MANAGER, TENANT
+from reconcile.values import JSON, MANAGER
 from sandbox.api import MERGE
 from tenancy.adapters.networks import policies
 from tenancy.intents import ProjectIntent
 from tenancy.rules.network_judging import Home, name_servers, outside
 from tests.live.network_cases import NETWORK_CASES, SPECS, VALUES, allowing, block, policy, spaces
-from tests.live.ruled import Person, Ruled, home, keys, place, refusal
+from tests.live.ruled import (
+    Person,
+    Ruled,
+    advise,
+    home,
+    keys,
+    place,
+    refusal,
+    until,
+    warning,
+)
 
 __all__ = ["home", "keys"]
 
@@ -81,18 +91,14 @@ def test_one_from_before_can_be_labelled_and_narrowed_but_not_widened(home, ada)
     ada.send("PATCH", path, {"spec": allowing(block("10.1.0.0/16"))}, MERGE)
 
 
-def test_what_warns_passes_and_what_audits_is_silent(home, ada):
-    body = {
-        **{"apiVersion": "v1", "kind": "ConfigMap"},
-        "metadata": {"name": "kubenova-rules-audit"},
-        "data": {"network.namespaces": ""},
-    }
-    path = place(home.namespace, "configmaps", "kubenova-rules-audit")
-    home.api.apply(path, body, manager=MANAGER, force=True)
-    opened = policy(allowing(spaces(team="web")))
-    assert told(ada, opened) == ""
-    own = policy(allowing(spaces(**{TENANT: "acme"})))
-    assert told(ada, own) == ""
+def test_what_warns_passes_with_a_warning_and_what_audits_in_silence(home, ada):
+    advise(home, "audit", {"network": {"namespaces": []}})
+    advise(home, "warn", {"network": {"egress_cidrs": ["10.0.0.0/8"]}})
+    wide = policy(allowing(block("8.8.8.0/24")))
+    until(lambda: bool(warning(ada, "networkpolicies", wide)), "nothing is warned of")
+    told = warning(ada, "networkpolicies", wide)
+    assert "with binding 'kubenova-network-warn'" in told and "egress to 8.8.8.0/24" in told
+    assert warning(ada, "networkpolicies", policy(allowing(spaces(team="web")))) == ""
 
 
 def test_the_longest_lists_are_within_the_cluster_s_budget(home, ada):

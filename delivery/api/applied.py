@@ -4,8 +4,6 @@ from typing import Any, ClassVar
 
 from django.urls import URLPattern, path
 from rest_framework import serializers
-from rest_framework.request import Request
-from rest_framework.response import Response
 
 from delivery.api.views import SCOPE
 from delivery.models import ProjectObject
@@ -13,7 +11,6 @@ from reconcile.api.fields import KeyField
 from reconcile.api.objects import ObjectView
 from reconcile.api.serializers import DeclaredSerializer
 from reconcile.models.declared import Declared
-from reconcile.refusals import Conflicting
 
 
 class WantedObjectSerializer(serializers.Serializer[Any]):
@@ -49,16 +46,9 @@ class AppliedObjectView(ObjectView):
     create_action = "deliver"
     prefetch = ("placements__cluster", "project__tenant", "workflow")
 
-    def refuse(self, request: Request, **kwargs: Any) -> Response:
-        """Refuse a change: steps alone write it. Change the workflow and run it."""
-        found = self.find("change")
-        raise Conflicting(
-            f"{found} is as a step of {found.workflow} has it. Change that, and run it."
-        )
-
 
 def _below(project: str) -> list[URLPattern]:
-    one: dict[str, Any] = {"get": "retrieve", "delete": "destroy", "patch": "refuse"}
+    one: dict[str, Any] = {"get": "retrieve", "delete": "destroy"}
     found = f"{project}/objects/<slug:name>"
     return [
         path(f"{project}/objects", AppliedObjectView.as_view({"get": "list"})),

@@ -20,7 +20,7 @@ from drf_spectacular.generators import SchemaGenerator
 from access.models import KubeconfigGrant
 from clusters.models import Cluster
 from delivery.models import App, ProjectObject, ProjectSecret, Workflow, WorkflowRun
-from policies.models import Attachment, PolicyException, PolicySet
+from policies.models import Attachment, CelRule, PolicyException, PolicySet
 from reconcile.models import Decision, Drift
 from tenancy.models import Invitation, Project, Tenant
 from tests.api.conftest import signed_in
@@ -58,6 +58,7 @@ NAMES = {
     "clusters": "prod-a",
     "grants": "grant-a",
     "policysets": "strict",
+    "celrules": "closed",
     "attachments": "everyone",
 }
 BODIES = [None, {}, {"unknown": 1}, {"name": "web"}, {"role": "read-only"}, {"revision": 1}]
@@ -76,6 +77,7 @@ _MODELS = (
     Decision,
     Invitation,
     PolicySet,
+    CelRule,
     Attachment,
     PolicyException,
 )
@@ -129,6 +131,9 @@ def world(acme, globex, alice):
     offered = {"username": "dave", "role": "tenant-dev", "invited_by": "alice"}
     Invitation.objects.create(uid=DIFFERENCE, tenant=acme, expires_at=tomorrow, **offered)
     strict = PolicySet.objects.create(name="strict", rules={"service_types": ["ClusterIP"]})
+    said = {"validations": [{"expression": "object.spec.type == 'ClusterIP'", "message": "No."}]}
+    where = {"resources": ["services"], "operations": ["CREATE"], "variables": []}
+    CelRule.keep({"name": "closed"}, {**said, **where}, by="olga")
     bound = Attachment.objects.create(policy_set=strict, name="everyone", tenants=["acme"])
     spared = {"tenant": "acme", "kind": "service_types", "reason": "Old.", "author": "olga"}
     PolicyException.objects.create(uid=DIFFERENCE, attachment=bound, expires_at=tomorrow, **spared)

@@ -101,7 +101,6 @@ def test_post_into_a_project_on_its_way_out(bobs, shop):
         ),
         pytest.param({"annotations": {}}, {"/annotations": "unknown"}, id="a1 annotations"),
         pytest.param({"policies": []}, {"/policies": "unknown"}, id="a3 policies"),
-        pytest.param({"workflow": {}}, {"/workflow": "unknown"}, id="a3 workflow"),
         pytest.param({"namespace": "kube-system"}, {"/namespace": "unknown"}, id="a3 namespace"),
         pytest.param({"revision": 9, "phase": "Deployed"}, {"/phase": "unknown"}, id="a25 phase"),
         pytest.param(

@@ -18,7 +18,7 @@ RICH: dict[str, Any] = {
     "network": [
         {
             "direction": "egress",
-            "peers": [{"cidr": "192.0.2.0/24", "except": ["192.0.2.8/29"]}],
+            "peers": [{"cidr": "10.2.0.0/24", "except": ["10.2.0.8/29"]}],
             "ports": [{"port": 8000, "end_port": 8010, "protocol": "UDP"}],
         }
     ],

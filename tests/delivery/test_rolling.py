@@ -249,7 +249,7 @@ def test_what_goes_back_by_itself_goes_everywhere_at_once(pair, fleet):
 
 
 def test_a_run_that_fails_leaves_the_app_where_it_got_to(pair, fleet):
-    steps = [to("staging", "prod-a"), step("wait", "depends-on-app", timeout="1s"), to("prod")]
+    steps = [to("staging", "prod-a"), step("wait", "depends-on-app", timeout="1h"), to("prod")]
     steps[1]["properties"] = {"name": "nothing"}
     found = app(pair, {"steps": steps})
     roll_out(fleet)

@@ -274,7 +274,7 @@ TABLE = (
         Shown(
             rule("load_balancers.source_ranges"),
             "10.0.0.0/24 24 167772160 167772415",
-            "2001:db8::/32",
+            f"2001:db8::/32 32 20010db8{'0' * 24} 20010db8{'f' * 24}",
         ),
     ),
     _restriction(

@@ -139,7 +139,7 @@ def test_it_predicts_network_policies_and_tries_what_waits_for_its_wave(
 ):
     registered(admin_kubeconfig)
     project = made(admin_api)
-    web = {"name": "web", "type": "webservice", "properties": {"image": "nginx", "port": 80}}
+    web = {"name": "web", "type": "webservice", "properties": {"image": "nginx"}}
     waves = {"waves": [{"clusters": ["real"], "approval": True}]}
     app = App(project=project, name="site", components=[web], strategy=waves)
     app.declare(by="olga")

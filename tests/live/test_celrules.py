@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.live, pytest.mark.django_db, pytest.mark.timeout(600)]
 
 CLOSED = "object.spec.type == 'ClusterIP'"
 TOLD = "Services stay inside."
-BOMB = ".all(i, [1,2,3,4,5,6,7,8,9]".join(["[1,2,3,4,5,6,7,8,9]"] * 8) + ".all(j, true)" + ")" * 7
+BOMB = "[1,2,3,4,5,6,7,8,9].all(i, " * 8 + "true" + ")" * 8
 
 
 @pytest.fixture

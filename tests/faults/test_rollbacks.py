@@ -17,7 +17,7 @@ from tests.faults.sites import Site
 from tests.faults.web import App, NotTaken
 from tests.faults.world import World
 
-pytestmark = [pytest.mark.faults, pytest.mark.live, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 
 DEPLOYMENT = "/apis/apps/v1/namespaces/sticks--shop/deployments/web"
 _TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')

@@ -39,7 +39,7 @@ from _server import WRITES, requests
 
 __all__ = ["keys"]
 
-pytestmark = [pytest.mark.live, pytest.mark.django_db, pytest.mark.timeout(500)]
+pytestmark = [pytest.mark.faults, pytest.mark.django_db, pytest.mark.timeout(500)]
 
 WORKLOADS, OTHERS = 200, 20
 RULES = next(each.rules for each in CATALOGUE if each.name == "restricted")

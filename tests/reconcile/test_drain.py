@@ -493,13 +493,13 @@ def test_a_slow_cluster_is_left_one_slot_f13(pebble, fast, monkeypatch):
 
 
 def test_a_cluster_that_is_quick_again_has_all_its_slots_f13(pebble, fast, monkeypatch):
-    monkeypatch.setattr("reconcile.drain._SLOW_SECONDS", 0.3)
+    monkeypatch.setattr("reconcile.drain._SLOW_SECONDS", 1.0)
     meeting, together = threading.Barrier(3), []
 
     def meet(row, lease):
         together.append(meeting.wait(SOON))
 
-    pebble("slow", act=lambda row, lease: time.sleep(0.5), shelf_pk=1)
+    pebble("slow", act=lambda row, lease: time.sleep(1.2), shelf_pk=1)
     with serving(fast, threads=4, slots=3):
         eventually(at_rest)
         pebble("quick", shelf_pk=1)

@@ -64,11 +64,12 @@ def one_round(options: argparse.Namespace, at: Stage, raw: Raw, first: int, coun
 @contextmanager
 def running(options: argparse.Namespace, at: Stage) -> Iterator[None]:
     """Run the roles; what it takes them to start is not measured."""
-    roles = ["watch", *(f"worker-{number}" for number in range(options.workers))]
-    for role in roles:
-        at.start(role, *(() if role == "watch" else ("--drains", str(options.drains))))
+    workers = [f"worker-{number}" for number in range(options.workers)]
+    at.start("watch")
+    for worker in workers:
+        at.start(worker, "--drains", str(options.drains))
     yield
-    at.stop(*roles)
+    at.stop("watch", *workers)
 
 
 def converged(at: Stage, tenants: list[str], seconds: float) -> Spent:

@@ -1,9 +1,11 @@
-"""What the pages of everything that operators publish share: its form, and how it fares."""
+"""What the pages of everything that operators publish share: its forms, and how it fares."""
 
 from collections.abc import Callable
 from typing import Any
 
 from django import forms
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 
 from clusters.credentials import Given
 from clusters.models import Cluster
@@ -13,6 +15,7 @@ from clusters.models.published import Published
 from clusters.uploads import credential_in, refused
 from reconcile.pages.finding import PageRequest
 from reconcile.pages.forms import PageForm
+from reconcile.pages.lists import page_of
 from reconcile.pages.writing import PREVIEW
 from reconcile.planning.values import Report
 from reconcile.refusals import Refusal
@@ -23,6 +26,45 @@ def fares(row: Published) -> list[JSON]:
     """Return how it fares on each cluster that it was sent to."""
     told = ((each, *each.state()) for each in row.publications.all())
     return [{"row": each, "phase": phase, "message": text} for each, phase, text in told]
+
+
+def find_operator(request: PageRequest) -> None:
+    """Raises PermissionDenied for whoever is none."""
+    if not request.user.is_staff:
+        raise PermissionDenied
+
+
+def listed(request: PageRequest, model: type[Published]) -> JSON:
+    """Return a page of them, each with how it fares. Raises PermissionDenied."""
+    find_operator(request)
+    found = page_of(request, model._default_manager.prefetch_related(*model.shown()))
+    return {"page": found, "rows": [(each, fares(each)) for each in found]}
+
+
+def was_kept(
+    request: PageRequest, form: forms.BaseForm, keep: Callable[[], tuple[Published, bool]]
+) -> bool:
+    """Whether it is kept; False where that was refused."""
+    try:
+        kept, _ = keep()
+    except Refusal as refusal:
+        form.add_error(None, refusal.detail)
+        return False
+    messages.success(request, f"{kept} is kept, as version {kept.version}.")
+    return True
+
+
+def was_let_go(request: PageRequest, form: forms.BaseForm, row: Published) -> bool | None:
+    """Whether it is gone at once, once its name was typed; None where it was not, or is refused."""
+    if not form.is_valid():
+        return None
+    try:
+        gone = row.request_deletion()
+    except Refusal as refusal:
+        form.add_error(None, refusal.detail)
+        return None
+    messages.success(request, f"{row} is {'gone' if gone else 'being deleted'}.")
+    return gone
 
 
 class ClusterField(forms.ModelChoiceField):  # type: ignore[type-arg]
@@ -66,9 +108,12 @@ def publish_form(request: PageRequest, row: Published, data: Any) -> PublishForm
 
 
 def was_sent(
-    request: PageRequest, form: PublishForm, carrying: Callable[[Asked], Carrying]
+    request: PageRequest,
+    form: PublishForm,
+    row: Published,
+    carrying: Callable[[Asked], Carrying],
 ) -> bool:
-    """Whether it is on its way; False where that was refused or only planned.
+    """Whether the row is on its way; False where that was refused or only planned.
 
     `carrying` makes of what is asked what is carried, or refuses that.
     """
@@ -87,4 +132,5 @@ def was_sent(
         told = [each.detail for each in refusal.errors] or [refusal.detail]
         form.add_error(None, [refused(each) for each in told])
         return False
+    messages.success(request, f"{row} is on its way.")
     return True

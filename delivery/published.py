@@ -1,24 +1,31 @@
 """Pages of the definitions that operators publish, for operators: strangers get 404."""
 
-from django.contrib import messages
-from django.core.exceptions import PermissionDenied
+from functools import partial
+
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from clusters.adapters.kubevela import DEFINITIONS_NAMESPACE
 from clusters.models.bundling import Asked
 from clusters.models.carrying import Carrying
 from clusters.platforms import KUBEVELA
-from clusters.publishing_pages import fares, publish_form, was_sent
+from clusters.publishing_pages import (
+    fares,
+    find_operator,
+    listed,
+    publish_form,
+    was_kept,
+    was_let_go,
+    was_sent,
+)
 from delivery.environment_form import as_yaml
 from delivery.models import PublishedDefinition
 from delivery.published_form import PublishedForm
 from reconcile.pages.finding import PageRequest, find, page, sent
 from reconcile.pages.forms import ConfirmNameForm
-from reconcile.pages.lists import page_of
 from reconcile.pages.writing import show_form
-from reconcile.refusals import Refusal
 from tenancy.models.serving import require
 
 _ASK = require_http_methods(["GET", "HEAD", "POST"])
@@ -34,12 +41,7 @@ def _found(request: PageRequest, kind: str, name: str) -> PublishedDefinition:
 @page
 def published(request: PageRequest) -> HttpResponse:
     """All of them, each with the clusters that it is on; of anybody else none."""
-    find_operator(request)
-    found = page_of(
-        request, PublishedDefinition.objects.prefetch_related(*PublishedDefinition.shown())
-    )
-    rows = [(each, fares(each)) for each in found]
-    return render(request, "delivery/published_list.html", {"page": found, "rows": rows})
+    return render(request, "delivery/published_list.html", listed(request, PublishedDefinition))
 
 
 @require_safe
@@ -47,7 +49,7 @@ def published(request: PageRequest) -> HttpResponse:
 def published_one(request: PageRequest, kind: str, name: str) -> HttpResponse:
     """One: where it is, how it fares there, and what it says."""
     row = _found(request, kind, name)
-    context = {"definition": row, "fares": fares(row), "source": as_yaml(row.spec)}
+    context = {"published": row, "fares": fares(row), "source": as_yaml(row.spec)}
     context["template"] = row.spec["schematic"]["cue"]["template"]
     return render(request, "delivery/published.html", context)
 
@@ -61,7 +63,7 @@ def published_new(request: PageRequest) -> HttpResponse:
     if form.is_valid() and _kept(request, form):
         row = form.instance
         return redirect("published-one", row.kind, row.name)
-    return show_form(request, "delivery/published_form.html", form)
+    return show_form(request, "delivery/published_form.html", form, {"noun": "definition"})
 
 
 @_ASK
@@ -72,20 +74,14 @@ def published_edit(request: PageRequest, kind: str, name: str) -> HttpResponse:
     form = PublishedForm(sent(request), instance=row)
     if form.is_valid() and _kept(request, form):
         return redirect("published-one", kind, name)
-    return show_form(request, "delivery/published_form.html", form, {"definition": row})
+    return show_form(request, "delivery/published_form.html", form, {"published": row})
 
 
 def _kept(request: PageRequest, form: PublishedForm) -> bool:
-    row, given = form.instance, form.cleaned_data
+    row, given, by = form.instance, form.cleaned_data, request.user.get_username()
     told = {key: given[key] for key in ("spec", "description", "shadows", "parameters")}
-    by = request.user.get_username()
-    try:
-        kept, _ = PublishedDefinition.put(row.kind, row.name, by=by, **told)
-    except Refusal as refusal:
-        form.add_error(None, refusal.detail)
-        return False
-    messages.success(request, f"{kept} is kept, as version {kept.version}.")
-    return True
+    keep = partial(PublishedDefinition.put, row.kind, row.name, by=by, **told)
+    return was_kept(request, form, keep)
 
 
 @_ASK
@@ -94,10 +90,10 @@ def published_send(request: PageRequest, kind: str, name: str) -> HttpResponse:
     """Have it applied to a cluster, or taken off there; or see first what that would do."""
     row = _found(request, kind, name)
     form = publish_form(request, row, sent(request))
-    if form.is_valid() and was_sent(request, form, lambda asked: _carrying(row, asked)):
-        messages.success(request, f"{row} is on its way.")
+    if form.is_valid() and was_sent(request, form, row, lambda asked: _carrying(row, asked)):
         return redirect("published-one", kind, name)
-    return show_form(request, "delivery/published_send.html", form, {"definition": row})
+    context = {"published": row, "back": reverse("published-one", args=[kind, name])}
+    return show_form(request, "delivery/published_send.html", form, context)
 
 
 def _carrying(row: PublishedDefinition, asked: Asked) -> Carrying:
@@ -111,18 +107,9 @@ def published_delete(request: PageRequest, kind: str, name: str) -> HttpResponse
     """Asks for the name, then for the deletion."""
     row = _found(request, kind, name)
     form = ConfirmNameForm(sent(request), expected=name)
-    if form.is_valid():
-        try:
-            gone = row.request_deletion()
-            messages.success(request, f"{row} is {'gone' if gone else 'being deleted'}.")
-            return redirect("published") if gone else redirect("published-one", kind, name)
-        except Refusal as refusal:
-            form.add_error(None, refusal.detail)
-    context = {"definition": row, "fares": fares(row)}
+    gone = was_let_go(request, form, row)
+    if gone is not None:
+        return redirect("published") if gone else redirect("published-one", kind, name)
+    back = reverse("published-one", args=[kind, name])
+    context = {"published": row, "fares": fares(row), "back": back}
     return show_form(request, "delivery/published_delete.html", form, context)
-
-
-def find_operator(request: PageRequest) -> None:
-    """Raises PermissionDenied for whoever is none."""
-    if not request.user.is_staff:
-        raise PermissionDenied

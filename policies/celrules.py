@@ -1,23 +1,28 @@
 """Pages of rules in CEL, for operators: strangers get 404."""
 
-from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from clusters.intents import SYSTEM_NAMESPACE
 from clusters.models.bundling import Asked
 from clusters.models.carrying import Carrying
-from clusters.publishing_pages import fares, publish_form, was_sent
-from delivery.published import find_operator
+from clusters.publishing_pages import (
+    fares,
+    find_operator,
+    listed,
+    publish_form,
+    was_kept,
+    was_let_go,
+    was_sent,
+)
 from policies.celrules_form import CelRuleForm
 from policies.models import CelRule
 from policies.models.compiling import refuse_uncompiled
 from reconcile.pages.finding import PageRequest, find, page, sent
 from reconcile.pages.forms import ConfirmNameForm
-from reconcile.pages.lists import page_of
 from reconcile.pages.writing import show_form
-from reconcile.refusals import Refusal
 
 _ASK = require_http_methods(["GET", "HEAD", "POST"])
 
@@ -33,10 +38,7 @@ def _found(request: PageRequest, name: str) -> CelRule:
 @page
 def celrules(request: PageRequest) -> HttpResponse:
     """All of them, each with the clusters that it is on."""
-    find_operator(request)
-    found = page_of(request, CelRule.objects.prefetch_related(*CelRule.shown()))
-    rows = [(each, fares(each)) for each in found]
-    return render(request, "policies/celrules.html", {"page": found, "rows": rows})
+    return render(request, "policies/celrules.html", listed(request, CelRule))
 
 
 @require_safe
@@ -44,7 +46,7 @@ def celrules(request: PageRequest) -> HttpResponse:
 def celrule(request: PageRequest, name: str) -> HttpResponse:
     """One: what it says, where it is, and who names it."""
     row = _found(request, name)
-    context = {"rule": row, "fares": fares(row), "users": list(row.used_by())}
+    context = {"published": row, "fares": fares(row), "users": list(row.used_by())}
     return render(request, "policies/celrule.html", context)
 
 
@@ -56,7 +58,7 @@ def celrule_new(request: PageRequest) -> HttpResponse:
     form = CelRuleForm(sent(request))
     if form.is_valid() and _kept(request, form):
         return redirect("celrule", form.instance.name)
-    return show_form(request, "policies/celrule_form.html", form)
+    return show_form(request, "policies/celrule_form.html", form, {"noun": "rule"})
 
 
 @_ASK
@@ -67,19 +69,13 @@ def celrule_edit(request: PageRequest, name: str) -> HttpResponse:
     form = CelRuleForm(sent(request), instance=row)
     if form.is_valid() and _kept(request, form):
         return redirect("celrule", name)
-    return show_form(request, "policies/celrule_form.html", form, {"rule": row})
+    return show_form(request, "policies/celrule_form.html", form, {"published": row})
 
 
 def _kept(request: PageRequest, form: CelRuleForm) -> bool:
     values = {key: form.cleaned_data[key] for key in form.fields if key != "name"}
-    by = request.user.get_username()
-    try:
-        kept, _ = CelRule.keep({"name": form.instance.name}, values, by=by)
-    except Refusal as refusal:
-        form.add_error(None, refusal.detail)
-        return False
-    messages.success(request, f"{kept} is kept, as version {kept.version}.")
-    return True
+    key, by = {"name": form.instance.name}, request.user.get_username()
+    return was_kept(request, form, lambda: CelRule.keep(key, values, by=by))
 
 
 @_ASK
@@ -88,10 +84,10 @@ def celrule_send(request: PageRequest, name: str) -> HttpResponse:
     """Have it put into force on a cluster, or taken off there; or see first what that would do."""
     row = _found(request, name)
     form = publish_form(request, row, sent(request))
-    if form.is_valid() and was_sent(request, form, lambda asked: _carrying(row, asked)):
-        messages.success(request, f"{row} is on its way.")
+    if form.is_valid() and was_sent(request, form, row, lambda asked: _carrying(row, asked)):
         return redirect("celrule", name)
-    return show_form(request, "policies/celrule_send.html", form, {"rule": row})
+    context = {"published": row, "back": reverse("celrule", args=[name])}
+    return show_form(request, "policies/celrule_send.html", form, context)
 
 
 def _carrying(row: CelRule, asked: Asked) -> Carrying:
@@ -106,12 +102,8 @@ def celrule_delete(request: PageRequest, name: str) -> HttpResponse:
     """Asks for the name, then for the deletion."""
     row = _found(request, name)
     form = ConfirmNameForm(sent(request), expected=name)
-    if form.is_valid():
-        try:
-            gone = row.request_deletion()
-            messages.success(request, f"{row} is {'gone' if gone else 'being deleted'}.")
-            return redirect("celrules") if gone else redirect("celrule", name)
-        except Refusal as refusal:
-            form.add_error(None, refusal.detail)
-    context = {"rule": row, "fares": fares(row)}
+    gone = was_let_go(request, form, row)
+    if gone is not None:
+        return redirect("celrules") if gone else redirect("celrule", name)
+    context = {"published": row, "fares": fares(row), "back": reverse("celrule", args=[name])}
     return show_form(request, "policies/celrule_delete.html", form, context)

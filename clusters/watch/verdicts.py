@@ -251,9 +251,7 @@ def _named(places: int) -> Prepared:
     busy = Exists(_busy_works().filter(pk=OuterRef("work_id")))
 
     def build(cluster: int, api_version: str, kind: str, **names: str) -> Built:
-        rows = AppliedObject.objects.filter(
-            work__cluster_id=cluster, api_version=api_version, kind=kind
-        )
+        rows = _of_kind(cluster, Kind(api_version, kind, ""))
         read = rows.annotate(busy=busy).filter(name__in=list(names.values())).order_by()
         return read.values_list(*_READ), {}
 

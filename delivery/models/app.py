@@ -1,19 +1,20 @@
 """An app: components that run in its project's namespace, on the clusters it is placed on."""
 
 from collections.abc import Iterable, Sequence
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import F, QuerySet
+from django.db.models import F
 
 from clusters.models import Cluster
 from delivery.intents import HEALTH_DEADLINE
 from delivery.models.allowing import refuse_unlisted
 from delivery.models.flowing import Flowing
 from delivery.models.freezing import BREAK_GLASS
+from delivery.models.in_project import InProject, InProjectQuerySet
 from delivery.models.overrides import Overridden
 from delivery.models.published_types import hold_types
 from delivery.models.revision import Revision
@@ -30,21 +31,10 @@ from reconcile.models.work import Lease
 from reconcile.refusals import Deleting
 from reconcile.values import Phase, RepairMode, digest
 from tenancy.models import Project
-from tenancy.models.cordon import Cordonable
 from tenancy.models.validators import validate_placement
 
 
-class AppQuerySet(QuerySet["App"]):
-    """Reading verbs."""
-
-    def visible_to(self, user: User | AnonymousUser) -> Self:
-        """Whoever sees a project sees its apps."""
-        if user.is_active and user.is_staff:
-            return self
-        return self.filter(project__in=Project.objects.visible_to(user).order_by())
-
-
-class App(Cordonable, Flowing, Overridden):
+class App(InProject, Flowing, Overridden):
     """What a team runs. A change of what it consists of makes a new revision, nothing else does."""
 
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="apps")
@@ -64,7 +54,7 @@ class App(Cordonable, Flowing, Overridden):
         help_text="Empty: as the tenant has it.",
     )
 
-    objects = AppQuerySet.as_manager()
+    objects = InProjectQuerySet.as_manager()
 
     spec_fields: ClassVar[tuple[str, ...]] = (
         "name",
@@ -86,18 +76,6 @@ class App(Cordonable, Flowing, Overridden):
         constraints = [
             models.UniqueConstraint(fields=["project", "name"], name="app_once_per_project")
         ]
-
-    def __str__(self) -> str:
-        return f"App {self.project.tenant.name}/{self.project.name}/{self.name}"
-
-    @property
-    def tenant_name(self) -> str:
-        """The tenant of its project."""
-        return self.project.tenant_name
-
-    def above(self) -> Project:
-        """Its project."""
-        return self.project
 
     def may(self, user: User | AnonymousUser, action: str) -> bool:
         """Whoever delivers into the project does anything with its apps; every member sees them.

@@ -3,11 +3,10 @@
 from collections.abc import Collection, Iterable
 from typing import ClassVar, Self
 
-from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models import QuerySet
 
+from delivery.models.in_project import InProject, InProjectQuerySet
 from delivery.models.validators import errors_of
 from delivery.models.workflow import Workflow
 from delivery.rules.objects import object_problems
@@ -16,23 +15,12 @@ from reconcile.models.rows import read
 from reconcile.refusals import Conflicting, Deleting, LimitReached
 from reconcile.values import JSON
 from tenancy.models import Project
-from tenancy.models.cordon import Cordonable
 
 MAX_OBJECTS = 200  # of a project
 EVERYWHERE = ""
 
 
-class ObjectQuerySet(QuerySet["ProjectObject"]):
-    """Reading verbs."""
-
-    def visible_to(self, user: User | AnonymousUser) -> Self:
-        """Whoever sees a project sees what steps have applied in it."""
-        if user.is_active and user.is_staff:
-            return self
-        return self.filter(project__in=Project.objects.visible_to(user).order_by())
-
-
-class ProjectObject(Cordonable):
+class ProjectObject(InProject):
     """An object in the namespace of a project, applied by a step; it goes with its workflow.
 
     `bodies` holds what is wanted by the name of a cluster, under `EVERYWHERE` for all the others
@@ -45,7 +33,7 @@ class ProjectObject(Cordonable):
     name = models.CharField(max_length=100)
     bodies = models.JSONField(default=dict)
 
-    objects = ObjectQuerySet.as_manager()
+    objects = InProjectQuerySet.as_manager()
 
     spec_fields: ClassVar[tuple[str, ...]] = ("name", "bodies")
 
@@ -55,26 +43,10 @@ class ProjectObject(Cordonable):
             models.UniqueConstraint(fields=["project", "name"], name="object_once_per_project")
         ]
 
-    def __str__(self) -> str:
-        return f"Object {self.project.tenant.name}/{self.project.name}/{self.name}"
-
     @property
     def kind(self) -> str:
         """As people know it."""
         return "Object"
-
-    @property
-    def tenant_name(self) -> str:
-        """The tenant of its project."""
-        return self.project.tenant_name
-
-    def above(self) -> Project:
-        """Its project."""
-        return self.project
-
-    def may(self, user: User | AnonymousUser, action: str) -> bool:
-        """Whoever delivers into the project applies and removes objects; every member sees them."""
-        return self.project.may(user, "view" if action == "view" else "deliver")
 
     def body_on(self, cluster: str) -> JSON | None:
         """What is wanted on a cluster; None for nothing."""

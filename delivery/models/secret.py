@@ -2,15 +2,15 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar
 
-from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
+from delivery.models.in_project import InProject, InProjectQuerySet
 from delivery.models.revision import Revision
 from delivery.models.validators import errors_of
 from delivery.rules.schema import Problem
@@ -22,7 +22,6 @@ from reconcile.models.rows import read
 from reconcile.refusals import Deleting, InUse, LimitReached
 from reconcile.values import JSON
 from tenancy.models import Project
-from tenancy.models.cordon import Cordonable
 from vault.fields import SealedTextField
 from vault.sealed import Secret as SealedSecret
 from vault.sealed import looks_masked
@@ -31,17 +30,7 @@ if TYPE_CHECKING:
     SealedColumn = models.Field[SealedSecret | str | None, SealedSecret | None]
 
 
-class SecretQuerySet(QuerySet["ProjectSecret"]):
-    """Reading verbs."""
-
-    def visible_to(self, user: User | AnonymousUser) -> Self:
-        """Whoever sees a project sees which secrets it has, never what is in them."""
-        if user.is_active and user.is_staff:
-            return self
-        return self.filter(project__in=Project.objects.visible_to(user).order_by())
-
-
-class ProjectSecret(Cordonable):
+class ProjectSecret(InProject):
     """Values by key, on every cluster of its project as a Secret of its name.
 
     They are `sealed`, a JSON object; `digests` holds what is shown of each, made under a key of
@@ -57,7 +46,7 @@ class ProjectSecret(Cordonable):
     changed_by = models.CharField(max_length=150, blank=True, default="", editable=False)
     changed_at = models.DateTimeField(null=True, blank=True, editable=False)
 
-    objects = SecretQuerySet.as_manager()
+    objects = InProjectQuerySet.as_manager()
 
     spec_fields: ClassVar[tuple[str, ...]] = ("name", "description", "digests")
     _problems: "Sequence[Problem]" = ()
@@ -69,26 +58,10 @@ class ProjectSecret(Cordonable):
             models.UniqueConstraint(fields=["project", "name"], name="secret_once_per_project")
         ]
 
-    def __str__(self) -> str:
-        return f"Secret {self.project.tenant.name}/{self.project.name}/{self.name}"
-
     @property
     def kind(self) -> str:
         """As people know it."""
         return "Secret"
-
-    @property
-    def tenant_name(self) -> str:
-        """The tenant of its project."""
-        return self.project.tenant_name
-
-    def above(self) -> Project:
-        """Its project."""
-        return self.project
-
-    def may(self, user: User | AnonymousUser, action: str) -> bool:
-        """Whoever delivers into the project sets values; every member sees which keys there are."""
-        return self.project.may(user, "view" if action == "view" else "deliver")
 
     # --- Values go in.
 

@@ -1,7 +1,7 @@
 """A workflow: steps that a project takes with its apps, one after the other, when it is run."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import QuerySet
 
 from delivery.models.allowing import refuse_unlisted_steps
+from delivery.models.in_project import InProject, InProjectQuerySet
 from delivery.models.placement import AppPlacement
 from delivery.models.request_target import refuse_unlisted_requests
 from delivery.models.validators import errors_of
@@ -27,7 +28,6 @@ from reconcile.models.work import Lease
 from reconcile.refusals import Conflicting, Deleting, Fault, Unserved
 from reconcile.values import JSON, Condition, Status, digest
 from tenancy.models import Project
-from tenancy.models.cordon import Cordonable
 
 if TYPE_CHECKING:
     from django.db.models.fields.related_descriptors import RelatedManager
@@ -36,17 +36,7 @@ if TYPE_CHECKING:
     from delivery.models.workflow_run import WorkflowRun
 
 
-class WorkflowQuerySet(QuerySet["Workflow"]):
-    """Reading verbs."""
-
-    def visible_to(self, user: User | AnonymousUser) -> Self:
-        """Whoever sees a project sees its workflows."""
-        if user.is_active and user.is_staff:
-            return self
-        return self.filter(project__in=Project.objects.visible_to(user).order_by())
-
-
-class Workflow(Cordonable):
+class Workflow(InProject):
     """What a team does with its apps, step by step. A change of mode or steps is a new version.
 
     It is on no cluster: its runs change and watch apps, which are. One that is the own workflow of
@@ -65,7 +55,7 @@ class Workflow(Cordonable):
     steps = models.JSONField(default=list)
     version = models.PositiveIntegerField(default=0, editable=False)
 
-    objects = WorkflowQuerySet.as_manager()
+    objects = InProjectQuerySet.as_manager()
 
     spec_fields: ClassVar[tuple[str, ...]] = ("name", "description", "mode", "steps")
 
@@ -81,23 +71,11 @@ class Workflow(Cordonable):
             models.UniqueConstraint(fields=["app"], name="workflow_once_per_app"),
         ]
 
-    def __str__(self) -> str:
-        return f"Workflow {self.project.tenant.name}/{self.project.name}/{self.name}"
-
-    @property
-    def tenant_name(self) -> str:
-        """The tenant of its project."""
-        return self.project.tenant_name
-
-    def above(self) -> Project:
-        """Its project."""
-        return self.project
-
     def may(self, user: User | AnonymousUser, action: str) -> bool:
         """Whoever delivers into the project writes and runs them; every member sees them."""
         if self.app_id and action in {"change", "delete"}:
             return False  # the app says what its own workflow is
-        return self.project.may(user, "view" if action == "view" else "deliver")
+        return super().may(user, action)
 
     # --- What is declared.
 

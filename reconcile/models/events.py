@@ -67,7 +67,7 @@ class Event(models.Model):
         if actor and (asked := asking()):
             cls._tell_request(row, asked, actor)
         event = cls.about(row, reason, message, warning=warning, actor=actor, data=data)
-        return event._keep()
+        return event._insert()
 
     @classmethod
     def _tell_request(cls, row: "Row", asked: Asked, actor: str) -> None:
@@ -77,7 +77,7 @@ class Event(models.Model):
             return
         data = {"method": asked.method, "path": asked.path}
         message = f"{actor} asked: {asked.method} {asked.path}."
-        asked.event = cls.about(row, "Requested", message, actor=actor, data=data)._keep().pk
+        asked.event = cls.about(row, "Requested", message, actor=actor, data=data)._insert().pk
 
     @classmethod
     def about(
@@ -112,7 +112,7 @@ class Event(models.Model):
             event._count()
         _keeping().insert(events)
 
-    def _keep(self) -> Self:
+    def _insert(self) -> Self:
         self._count()
         self.save(force_insert=True)
         return self

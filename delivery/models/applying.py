@@ -85,7 +85,8 @@ def _fares(found: ProjectObject, data: JSON, since: datetime, now: datetime) -> 
         return Fares(message="The project is on no cluster.")
     behind = [row for row in rows if not _is_there(row, data["wanted"])]
     if not behind:
-        return Fares(deployed=True, message=f"{found} is on {len(rows)} clusters.")
+        where = f"{len(rows)} cluster{'' if len(rows) == 1 else 's'}"
+        return Fares(deployed=True, message=f"{found} is on {where}.")
     told = "; ".join(_told(row) for row in behind[:5])[:1000]
     limit = timedelta(seconds=HEALTH_DEADLINE)
     late = now >= since + limit and lasting(

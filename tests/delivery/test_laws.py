@@ -99,6 +99,7 @@ class TestSecretPlacement(ConvergenceLaws):
 
 class TestObjectPlacement(ConvergenceLaws):
     model = ObjectPlacement
+    verbs = ("get", "delete")  # a run writes them, nobody else
 
     @pytest.fixture(autouse=True)
     def world(self, fleet: Fleet, db) -> None:

@@ -64,6 +64,7 @@ class ConvergenceLaws:
     """See the module."""
 
     model: ClassVar[type[Convergent]]
+    verbs: ClassVar[tuple[str, ...]] = ("get", "patch", "delete")  # which `urls` answer
     fleet: Fleet
 
     # --- What a kind says of itself.
@@ -426,7 +427,7 @@ class ConvergenceLaws:
         self.assert_gone(row)
 
         assert found == self.answers(charlie, urls), "charlie can tell it from what is not there"
-        assert {found[verb, url][0] for verb in ("get", "patch", "delete") for url in urls} == {404}
+        assert {found[verb, url][0] for verb in self.verbs for url in urls} == {404}
 
     def answers(self, user: User, urls: list[str]) -> dict[tuple[str, str], tuple[int, str]]:
         """What a user is answered: status and code, by verb and path."""

@@ -1,6 +1,5 @@
 """Plan: what must be written so that the cluster equals the intent. Pure; decides, never acts."""
 
-import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -228,9 +227,12 @@ def _prunable(task: Task, live: Live) -> bool:
 
 
 def stamped(manifest: JSON, labels: Mapping[str, str], correlation: str) -> JSON:
-    """Return a copy that carries our ownership labels and the correlation id."""
-    body = copy.deepcopy(manifest)
-    meta = body["metadata"]
+    """Return a copy that carries our ownership labels and the correlation id.
+
+    Below its metadata it shares what it holds with the manifest: neither is written to.
+    """
+    meta = {**manifest["metadata"]}
+    body = {**manifest, "metadata": meta}
     meta["labels"] = {**meta.get("labels", {}), **labels}
     if correlation:
         meta["annotations"] = {**meta.get("annotations", {}), CORRELATION: correlation}

@@ -8,12 +8,14 @@ A cluster is opened as a real one is: a token that its ServiceAccount does not h
 KubeNova's own token is known as its account and may not write roles and policies.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
+from clusters.adapters.policies import GUARD, TOKENS, policies
 from clusters.credentials import Given
 from clusters.intents import GRANTS_NAMESPACE, SIMULATION_NAMESPACE, SYSTEM_NAMESPACE
 from clusters.kinds import (
@@ -117,6 +119,22 @@ class Hands:
         return self._cluster.create_review(api_version, resource, body, path)
 
 
+class InTurn:
+    """Takes the place of a pool of threads: what is in memory has nothing to wait for."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+
+    def submit(self, function: Callable[..., Any], *args: Any) -> Future[Any]:
+        """Do it at once; what it raises is raised by the result."""
+        done: Future[Any] = Future()
+        try:
+            done.set_result(function(*args))
+        except Exception as error:  # as a thread does: whoever asks for the result gets it
+            done.set_exception(error)
+        return done
+
+
 @contextmanager
 def open_memory(cluster: Cluster, credential: Credential) -> Iterator[Hands]:
     """Open a cluster of the fleet; takes the place of `clusters.connect.open_api`."""
@@ -136,10 +154,22 @@ def _known_as(found: MemoryCluster, name: str, credential: Credential) -> str:
     return str(status["user"]["username"])
 
 
+def few_policies() -> list[JSON]:
+    """The guard rails of KubeNova's own account, for tests that are about something else."""
+    return [each for each in policies() if each["metadata"]["name"] in (GUARD, TOKENS)]
+
+
 @pytest.fixture
-def fleet(settings, tmp_path, monkeypatch) -> Iterator[Fleet]:
-    """An empty fleet; the vault has keys of its own, and no controller is waited for."""
+def fleet(request, settings, tmp_path, monkeypatch) -> Iterator[Fleet]:
+    """An empty fleet; the vault has keys of its own, and no controller is waited for.
+
+    A cluster in memory evaluates no policy. So the baseline has few of them, which makes half a
+    suite of it, but where tests are about clusters.
+    """
+    if "clusters" not in request.path.parts:
+        monkeypatch.setattr("clusters.adapters.baseline.policies", few_policies)
     monkeypatch.setattr("reconcile.models.convergent._PAUSES", (0.0,))
+    monkeypatch.setattr("reconcile.loop._pool", InTurn)
     settings.CLUSTER_CONNECT = "tests.fleet.open_memory"
     settings.VAULT_KEY_FILE = tmp_path / "vault-key.json"
     yield Fleet()

@@ -13,7 +13,7 @@ from clusters.kinds import CUSTOM_RESOURCE_DEFINITION, DEPLOYMENT, NAMESPACE
 from clusters.reachable import Reachable
 from reconcile.drift import Difference, differences
 from reconcile.errors import ClusterError, Conflict, Missing, Refused, Taken, Unreachable, Waiting
-from reconcile.loop import parallel
+from reconcile.lanes import parallel
 from reconcile.ownership import owners_of
 from reconcile.planning.values import Checked, PlannedObject, Trial, shown
 from reconcile.values import JSON, MANAGED_BY, MANAGER, OWNER, Live, Ref, Verb, Why, digest

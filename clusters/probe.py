@@ -26,7 +26,7 @@ from clusters.named_rules import WORD, named_rules
 from clusters.platforms import Ability, numbers, platforms
 from clusters.reachable import Reachable
 from reconcile.errors import Refused
-from reconcile.loop import parallel
+from reconcile.lanes import parallel
 from reconcile.values import Kind, Ref
 
 __all__ = ["Ability", "Findings", "check_permissions", "probe"]

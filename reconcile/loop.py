@@ -3,19 +3,16 @@
 It knows a cluster as a Protocol of verbs, a row as a few methods; the adapter knows the platform.
 """
 
-import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from contextvars import copy_context
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from reconcile.cluster import Cluster
 from reconcile.drift import Difference, differences, missing
 from reconcile.errors import ClusterError, Conflict, Forbidden, Missing, Occupied, Refused
+from reconcile.lanes import parallel
 from reconcile.ownership import SCALE, scales
 from reconcile.plan import Task, make_plan
 from reconcile.proof import Proof
@@ -25,12 +22,8 @@ if TYPE_CHECKING:
     from reconcile.models.convergent import Convergent
     from reconcile.models.work import Lease
 
-A = TypeVar("A")
-B = TypeVar("B")
 IntentT = TypeVar("IntentT", contravariant=True)
 Connect = Callable[[], AbstractContextManager[Cluster]]
-# Made as they are needed; so many that the steps on a cluster that hangs leave enough (threat F13).
-_WAVE_THREADS = 256
 _BINDINGS = frozenset({"RoleBinding", "ClusterRoleBinding"})
 _BELIEVED = (0.01, 0.02, 0.05, 0.1, 0.2)  # seconds; it takes an API server's cache some 20 ms
 
@@ -259,17 +252,3 @@ def unproven(cluster: Cluster, proofs: Sequence[Proof]) -> list[Proof]:
 def advanced(seen: Mapping[Ref, Live], done: Iterable[Done]) -> dict[Ref, Live]:
     """What is known to be live after a wave; a deleted object stays until it is seen gone."""
     return {**seen, **{item.step.ref: item.after for item in done if item.after}}
-
-
-def parallel(function: Callable[[A], B], items: Sequence[A]) -> list[B]:
-    """Apply `function` to all items, at once where there are several; results in order."""
-    if len(items) < 2:
-        return [function(item) for item in items]
-    futures = [_pool(os.getpid()).submit(copy_context().run, function, item) for item in items]
-    return [future.result() for future in futures]
-
-
-@cache
-def _pool(pid: int) -> ThreadPoolExecutor:
-    """One pool a process: threads do not survive a fork."""
-    return ThreadPoolExecutor(_WAVE_THREADS, thread_name_prefix=f"wave-{pid}")

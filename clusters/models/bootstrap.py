@@ -29,7 +29,8 @@ from clusters.models.located import Located
 from clusters.preflight import Stage
 from clusters.reachable import Reachable
 from reconcile.errors import ClusterError, Held, Refused, Unauthenticated, Unreachable, Waiting
-from reconcile.loop import Outcome, parallel
+from reconcile.lanes import parallel
+from reconcile.loop import Outcome
 from reconcile.models import Event, Lease, marking
 from reconcile.values import Condition, Live, Phase, Status, digest
 from vault.errors import VaultError

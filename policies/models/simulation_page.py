@@ -19,7 +19,7 @@ from policies.rules.replaying import (
 )
 from policies.rules.values import Broken
 from reconcile.errors import Missing, Refused
-from reconcile.loop import parallel
+from reconcile.lanes import parallel
 from reconcile.models import Lease
 from reconcile.values import JSON, Kind, Live, Ref
 from tenancy.models import ProjectPlacement

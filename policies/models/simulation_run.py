@@ -23,7 +23,8 @@ from policies.rules.replaying import (
 )
 from policies.rules.values import Broken
 from reconcile.errors import ClusterError, Refused
-from reconcile.loop import Outcome, parallel
+from reconcile.lanes import parallel
+from reconcile.loop import Outcome
 from reconcile.models import Event, Lease, marking
 from reconcile.values import JSON, Condition, Phase, Ref, Status
 from tenancy.models import ProjectPlacement

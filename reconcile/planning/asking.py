@@ -17,7 +17,8 @@ from reconcile.errors import (
     Unauthenticated,
     Unreachable,
 )
-from reconcile.loop import observe, parallel
+from reconcile.lanes import parallel
+from reconcile.loop import observe
 from reconcile.omission import same_base
 from reconcile.plan import Task, make_plan
 from reconcile.planning.rehearsal import Draft

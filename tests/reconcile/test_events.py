@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from reconcile import metrics
 from reconcile.correlation import asked, correlate, correlation_id, new_correlation_id, traceparent
-from reconcile.loop import parallel
+from reconcile.lanes import parallel
 from reconcile.models import Event
 from reconcile.sweep import prune
 from tests.reconcile.models import Pebble

@@ -22,7 +22,7 @@ from reconcile.errors import (
     Waiting,
 )
 from reconcile.locks import has_one_writer
-from reconcile.loop import carry_through, parallel
+from reconcile.loop import carry_through
 from reconcile.models import AppliedObject, Event, Lease, Work, touch
 from reconcile.plan import CREATE_ONLY
 from reconcile.values import CORRELATION, MANAGED_BY, MANAGER, OWNER, Kind, Ref, Step, Verb, Why
@@ -109,10 +109,6 @@ def test_it_writes_a_wave_in_parallel(shelf):
     settle()
 
     assert len(shelf.refs(CONFIG_MAP)) == 3
-
-
-def test_the_results_of_parallel_calls_keep_their_order():
-    assert parallel(lambda number: number * 2, range(100)) == list(range(0, 200, 2))
 
 
 def test_it_reads_nothing_inside_of_a_namespace_that_does_not_exist(toy, shelf):

@@ -36,13 +36,18 @@ def existing_warnings(
     """Return what the pods of a namespace that comes to enforce `restricted` are warned of."""
     if before.get(ENFORCE) == now.get(ENFORCE) or now.get(ENFORCE) != "restricted":
         return ()
-    told = []
+    alike: dict[str, list[str]] = {}
     for body in pods:
         pod: JSON = body.get("spec") or {}
         found = [
             fault for container in pod.get("containers", ()) for fault in _faults(pod, container)
         ]
-        told += [f"{body['metadata']['name']}: {', '.join(found)}"] if found else []
+        if found:
+            alike.setdefault(", ".join(dict.fromkeys(found)), []).append(body["metadata"]["name"])
+    told = []
+    for reasons, (first, *others) in alike.items():
+        many = f" (and {len(others)} other pod{'s' if len(others) > 1 else ''})" if others else ""
+        told.append(f"{first}{many}: {reasons}")
     head = 'existing pods in namespace "x" violate the new PodSecurity enforce level "restricted"'
     return (head, *told) if told else ()
 

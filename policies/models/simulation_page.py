@@ -1,10 +1,10 @@
 """One page of a simulation: objects of a kind in one namespace, tried or judged."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from clusters.answers import Expired
-from clusters.kinds import NAMESPACE
+from clusters.kinds import NAMESPACE, POD
 from clusters.reachable import Reachable
 from delivery.models import AppPlacement
 from policies.models.simulation import Simulation, SimulationFinding, Source, Verdict
@@ -12,6 +12,7 @@ from policies.rules import foreseeing, profiles
 from policies.rules.replaying import (
     NEXT_REVISIONS,
     Subject,
+    alone,
     broken_in,
     concerns,
     planned,
@@ -23,6 +24,7 @@ from reconcile.lanes import parallel
 from reconcile.models import Lease
 from reconcile.values import JSON, Kind, Live, Ref
 from tenancy.models import ProjectPlacement
+from tenancy.rules.profiles import STRICTEST
 
 _PAGE = 50
 Tried = tuple[list[SimulationFinding], int, str]  # found, how many were tried, how to go on
@@ -41,8 +43,7 @@ class Page:
     def tried(self, lease: Lease, token: str) -> Tried:
         """Try the page that `token` stands for, the first one where it is empty."""
         if self.kind == NAMESPACE:
-            lease.check()
-            return list(self._ask()), 1, ""
+            return list(self._ask(lease)), 1, ""
         if self.kind == NEXT_REVISIONS:
             return self._revisions(lease)
         return self._live(lease, token)
@@ -90,14 +91,39 @@ class Page:
             if concerns(broken.rule, subject.tried):  # else it is of what it was copied as
                 yield from self._broken(subject.kind, subject.name, broken)
 
-    def _ask(self) -> Iterator[SimulationFinding]:
+    def _ask(self, lease: Lease) -> Iterator[SimulationFinding]:
         """Ask the namespace itself which of its pods break the profile."""
+        lease.check()
         if (live := self.api.get(Ref(NAMESPACE, "", self.place.namespace))) is None:
             return
-        manifest = profiles.asking(live, str(self.simulation.rules[profiles.RULE]))
-        answer = self.api.apply(live.ref, manifest, dry_run=True)
-        for name, told in profiles.breaking(answer.warnings):
+        profile = str(self.simulation.rules[profiles.RULE])
+        answer = self.api.apply(live.ref, profiles.asking(live, profile), dry_run=True)
+        named = profiles.breaking(answer.warnings)
+        counted = profile == STRICTEST and any(each.others for each in named)
+        apart = self._alone(lease, named) if counted else {}
+        for name, told in profiles.telling(named, apart):
             yield from self._broken("Pod", name, Broken(profiles.RULE, told))
+
+    def _alone(self, lease: Lease, named: Iterable[profiles.Alike]) -> dict[str, str]:
+        """Why pods that a namespace has only counted break the profile, by their names."""
+        names, token = {each.name for each in named}, ""
+        found: dict[str, str] = {}
+        while True:
+            page = self.api.list_page(POD, namespace=self.place.namespace, token=token)
+            lease.check()
+            tried = alone(page.items, names)
+            told = parallel(self._reasons, tried)
+            found |= {each.name: text for each, text in zip(tried, told, strict=True) if text}
+            if not (token := page.token):
+                return found
+
+    def _reasons(self, subject: Subject) -> str:
+        """What the cluster does not take stays one of those that are counted."""
+        try:
+            answer = self.api.apply(subject.ref, subject.manifest, dry_run=True)
+        except Refused:
+            return ""
+        return profiles.reasons(answer.warnings)
 
     # --- What is about to be there.
 

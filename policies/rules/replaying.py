@@ -7,8 +7,8 @@ run in a namespace whose parameters warn of the rules, so that one answer names 
 
 import copy
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from clusters.intents import SIMULATION_NAMESPACE
 from clusters.kinds import (
@@ -28,6 +28,7 @@ from clusters.kinds import (
 from clusters.rule_names import rule_of
 from policies.rules import foreseeing, profiles
 from policies.rules.values import Broken
+from reconcile.planning.values import PLAN_NAMESPACE
 from reconcile.values import JSON, Kind, Live, Ref, ref_of
 from tenancy.rules import cel
 from tenancy.rules.admission import ENFORCED
@@ -161,6 +162,26 @@ def subjects(live: Iterable[Live]) -> Iterator[Subject]:
             yield _subject(each, kind.name, each.ref.name)
         elif (owner.get("apiVersion"), owner.get("kind")) not in _WORKLOADS:
             yield _subject(each, str(owner.get("kind", "")), str(owner.get("name", "")))
+
+
+def alone(pods: Iterable[Live], named: Collection[str]) -> list[Subject]:
+    """Return what tells of pods, beside those named, whether each breaks the strictest profile.
+
+    They are what nothing else makes, and are tried where plans are: there it is warned of.
+    """
+    bare = [each for each in pods if each.ref.name not in named and not _controlled(each)]
+    return [_at_plans(each) for each in subjects(bare)]
+
+
+def _controlled(live: Live) -> bool:
+    owners = live.body["metadata"].get("ownerReferences") or ()
+    return any(each.get("controller") for each in owners)
+
+
+def _at_plans(subject: Subject) -> Subject:
+    meta = {**subject.manifest["metadata"], "namespace": PLAN_NAMESPACE}
+    ref = subject.ref._replace(namespace=PLAN_NAMESPACE)
+    return replace(subject, ref=ref, manifest={**subject.manifest, "metadata": meta})
 
 
 def planned(rules: Mapping[str, object], manifests: Iterable[JSON]) -> list[Subject]:

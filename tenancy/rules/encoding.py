@@ -55,11 +55,6 @@ def _range(text: str) -> str:
     return f"{text} {network.prefixlen} {first} {last}"
 
 
-def _short_range(text: str) -> str:
-    """As `_range`; of one of IPv6 its text alone, whose first digits are compared."""
-    return text if ":" in text else _range(text)
-
-
 def _port(text: str) -> str:
     """A port with its first and last number and its protocol."""
     first, last, protocol = port_range(text)
@@ -71,7 +66,7 @@ _LINES: Mapping[str, Callable[[str], str]] = {
     "image_registries.deny": folded,
     "load_balancers.source_ranges": _range,
     "load_balancers.addresses": _range,
-    **{f"{NETWORK}.{part}": _short_range for part in RANGES},
+    **{f"{NETWORK}.{part}": _range for part in RANGES},
     f"{NETWORK}.ports": _port,
 }
 

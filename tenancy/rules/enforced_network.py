@@ -1,59 +1,47 @@
 """How the bounds of a network are enforced, on NetworkPolicies of whoever writes them. Pure.
 
-`tenancy.rules.network_judging` says the same in Python. Ranges of IPv4 are compared as numbers and
-those of IPv6 as texts: the API servers of Kubernetes 1.30 have no word for ranges.
+`tenancy.rules.network_judging` says the same in Python. Ranges are compared by their first and last
+addresses (`tenancy.rules.ranges`).
 """
 
 from collections.abc import Mapping
 
 from reconcile.values import TENANT
-from tenancy.rules import cel
+from tenancy.rules import cel, ranges
 from tenancy.rules.enforced import Enforced
 from tenancy.rules.network_bounds import NETWORK, PORTS
 from tenancy.rules.network_judging import BOUNDING, CAPSULE_TENANT, NAME_SERVER_LABELS, NAMES
 
-_V4 = "matches('^[0-9]{{1,3}}([.][0-9]{{1,3}}){{3}}/[0-9]{{1,2}}$')"
-_POWERS = ", ".join(str(2 ** (32 - length)) for length in range(33))
-
-
-def _number(text: str) -> str:
-    """The length and the first address of a range of IPv4, a list of numbers."""
-    parts = f"{text}.split('/')[0].split('.').map(part, int(part))"
-    value = "part[0] * 16777216 + part[1] * 65536 + part[2] * 256 + part[3]"
-    return f"[{parts}].map(part, [int({text}.split('/')[1]), {value}])[0]"
-
-
-def _group(text: str) -> str:
-    """The first 16 bits of a range of IPv6 as a number; the dialect reads no other digits."""
-    padded = f"'0000' + {text}.split(':')[0].lowerAscii()"
-    digits = "[4, 3, 2, 1].map(n, '0123456789abcdef'.indexOf(group.charAt(group.size() - n)))"
-    value = "digit[0] * 4096 + digit[1] * 256 + digit[2] * 16 + digit[3]"
-    return f"[{padded}].map(group, {digits}).map(digit, {value})[0]"
-
-
+# The first and last address of a range; of what holds an address of IPv4 and is none, nothing.
+_MIXED = "text.contains(':') && text.contains('.')"
+_ENDS = (
+    f"({_MIXED} ? dyn([]) : text.contains(':') ? dyn({ranges.ends_of_v6('text')}) : "
+    f"dyn({ranges.ends_of_v4('text')}))"
+)
+# What may be IPv4 written as IPv6 (RFC 4291, 2.5.5): the whole of IPv6 is not meant.
 _MAPPED = (
-    f"(range.contains(':') && (range.contains('.') || ({_group('range')} == 0 && range != '::/0')))"
+    "(ends.size() == 0 || (range.contains(':') && !range.endsWith('/0') && "
+    f"ends[0].startsWith('{'0' * 20}')))"
 )
-# Lines of ranges are taken apart once: each comparison has to be cheap.
-_COVERS_V4 = "line.length <= number[0] && number[1] / line.power == line.prefix"
-_MEETS_V4 = (
-    "(line.length <= number[0] ? number[1] / line.power == line.prefix : "
-    "number[1] / variables.powers[number[0]] == line.first / variables.powers[number[0]])"
+_COVERS = "line[0] <= ends[0] && ends[1] <= line[1]"
+_MEETS = "line[0] <= ends[1] && ends[0] <= line[1]"
+_CUTS = (
+    "peer.ipBlock.?except.orValue([]).map(text, string(text))"
+    f".filter(text, !({_MIXED})).map(text, {_ENDS})"
 )
-_CUT_OUT_V4 = (
-    f"peer.ipBlock.?except.orValue([]).exists(text, text.{_V4} && [{_number('text')}].exists(cut, "
-    "cut[0] <= line.length && cut[1] / variables.powers[cut[0]] == "
-    "line.first / variables.powers[cut[0]]))"
-)
-_MEETS_V6 = (
-    "[[int(line.length), number[0]].min()].exists(length, "
-    "number[1] / variables.powers[16 + length] == line.first / variables.powers[16 + length])"
-)
+_KEPT = "met.exists(line, !cuts.exists(cut, cut[0] <= line[0] && line[1] <= cut[1]))"
+
+
+def _of_its_family(lines: str) -> str:
+    """Lines of IPv4 are pairs of numbers, those of IPv6 pairs of texts."""
+    return f"(range.contains(':') ? dyn({lines}_v6) : dyn({lines}_v4))"
+
+
+# What is cut out of a range is taken apart only where the range meets one that is denied.
 _DENIED = (
-    f"({_MAPPED} ? variables.denied.size() > 0 : range.contains(':') ? "
-    f"variables.denied_v6.exists(line, {_MEETS_V6} && "
-    "!(line.text in peer.ipBlock.?except.orValue([]))) : "
-    f"variables.denied_v4.exists(line, {_MEETS_V4} && !{_CUT_OUT_V4}))"
+    f"({_MAPPED} ? variables.denied.size() > 0 : "
+    f"[{_of_its_family('variables.denied')}.filter(line, {_MEETS})]"
+    f".exists(met, met.size() > 0 && [{_CUTS}].exists(cuts, {_KEPT})))"
 )
 
 
@@ -61,8 +49,7 @@ def _uncovered(direction: str) -> str:
     """Whether a range lies outside of those that are allowed, where any are listed."""
     listed = f"variables.{direction}"
     covered = (
-        f"(range in {listed} || (range.contains(':') ? '::/0' in {listed} && !{_MAPPED} : "
-        f"{listed}_v4.exists(line, {_COVERS_V4})))"
+        f"(range in {listed} || (!{_MAPPED} && {_of_its_family(listed)}.exists(line, {_COVERS})))"
     )
     return f"({cel.restricted(f'{NETWORK}.{direction}_cidrs')} && !{covered})"
 
@@ -75,11 +62,8 @@ _ELSEWHERE = (
 
 
 def _broken(direction: str) -> str:
-    number = (
-        f"range.{_V4} ? {_number('range')} : range.contains(':') ? "
-        f"[int(range.split('/')[1]), {_group('range')}] : [0, 0]"
-    )
-    judged = f"[{number}].exists(number, {_uncovered(direction)} || {_DENIED})"
+    ends = f"[range].map(text, {_ENDS})"
+    judged = f"{ends}.exists(ends, {_uncovered(direction)} || {_DENIED})"
     return (
         f"(has(peer.ipBlock) ? [string(peer.ipBlock.cidr)].exists(range, {judged}) : {_ELSEWHERE})"
     )
@@ -151,22 +135,18 @@ def _opened(direction: str, side: str, word: str) -> str:
 
 
 def _ranges(part: str) -> tuple[tuple[str, str], ...]:
-    """The variables of a list of ranges: their texts, then IPv4 and IPv6 as numbers."""
+    """The variables of a list of ranges: their texts, then the ends of those of IPv4 and IPv6."""
     words = f"{cel.lines(f'{NETWORK}.{part}_cidrs')}.map(line, line.split(' '))"
-    of_v4 = (
-        "{'length': int(line[1]), 'first': int(line[2]), "
-        "'power': variables.powers[int(line[1])], "
-        "'prefix': int(line[2]) / variables.powers[int(line[1])]}"
-    )
-    group = _group("line[0]")
-    of_v6 = (
-        "{'text': dyn(line[0]), 'length': dyn([16, int(line[0].split('/')[1])].min()), "
-        f"'first': dyn({group})}}"
-    )
     return (
         (part, f"{words}.map(line, line[0])"),
-        (f"{part}_v4", f"{words}.filter(line, line.size() == 4).map(line, {of_v4})"),
-        (f"{part}_v6", f"{words}.filter(line, line.size() == 1).map(line, {of_v6})"),
+        (
+            f"{part}_v4",
+            f"{words}.filter(line, !line[0].contains(':')).map(line, [int(line[2]), int(line[3])])",
+        ),
+        (
+            f"{part}_v6",
+            f"{words}.filter(line, line[0].contains(':')).map(line, [line[2], line[3]])",
+        ),
     )
 
 
@@ -194,7 +174,7 @@ BOUNDS: Mapping[str, Enforced] = {
         refused="variables.now",
         told=("A network policy that opens ", " is not allowed here."),
         more=(
-            ("powers", f"[{_POWERS}]"),
+            ("powers", f"[{ranges.POWERS}]"),
             *(each for part in ("egress", "ingress", "denied") for each in _ranges(part)),
             ("ports", _PORT_LINES),
             ("namespaces", cel.lines(f"{NETWORK}.namespaces")),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from clusters.intents import USERNAME
-from tenancy.rules import cel
+from tenancy.rules import cel, ranges
 from tenancy.rules.enforced import EVERYTHING, Enforced
 
 # A message of the cluster has 5 KiB at most.
@@ -31,45 +31,23 @@ _ADDRESSES = (
     + " : [])).map(text, text.trim()).filter(text, text != '')"
 )
 _CLASSES = f"({_BALANCED} ? [{{spec}}.?loadBalancerClass.orValue('')] : [])"
-_V4 = "'^[0-9]{{1,3}}([.][0-9]{{1,3}}){{3}}/[0-9]{{1,2}}$'"
-_NUMBER = "[range.split('/')[0].split('.').map(part, int(part))].map(part, {number})[0]".format(
-    number="part[0] * 16777216 + part[1] * 65536 + part[2] * 256 + part[3]"
-)
-# Not what holds an IPv4 address; of groups that are too long or empty it is no address.
-_V6 = (
-    "(range.matches('^[0-9a-fA-F:]+/[0-9]{{1,3}}$') && "
-    "!range.matches('[0-9a-fA-F]{{5}}|:::|[^:]:/|^:[^:]'))"
-)
-# What is before `::` and what is behind it, each group in four digits.
-_HALVES = (
-    "range.split('/')[0].lowerAscii().split('::').map(half, half.split(':')"
-    ".filter(group, group != '').map(group, ('0000' + group).substring(group.size())).join(''))"
-)
-_WHOLE = (
-    "(halves.size() == 1 && halves[0].size() == 32) || "
-    "(halves.size() == 2 && halves.join('').size() <= 28)"
-)
-_DIGITS = (
-    f"halves[0] + '{'0' * 32}'.substring(halves.join('').size()) + "
-    "(halves.size() == 2 ? halves[1] : '')"
-)
 
 
 def _outside(texts: str, part: str, written: str) -> str:
     """Those of `texts` that no line covers; `written` is CEL of `text`, the range it stands for.
 
-    A line is a range, its length, its first and its last address: of IPv4 as numbers, of IPv6 as 32
-    digits, which compare as texts. Policies of Kubernetes 1.30 have no word for ranges, nor numbers
-    of 128 bits. An address of IPv6 that is written with one of IPv4 is covered by nothing.
+    A line is a range, its length, its first and its last address. An address of IPv6 that is
+    written with one of IPv4 is covered by nothing.
     """
     covers = "number[0] >= each[0] && number[1] >= each[1] && number[1] <= each[2]"
     # The length last: a policy's budget is spent by how often each of these is asked.
     spans = "digits >= each[2] && digits <= each[3] && int(range.split('/')[1]) >= int(each[1])"
     covered = (
         f"range in variables.{part} || "
-        f"(range.matches({_V4}) && [[int(range.split('/')[1]), {_NUMBER}]]"
+        f"(range.matches({ranges.V4}) && [[int(range.split('/')[1]), {ranges.number('range')}]]"
         f".exists(number, variables.{part}_numbers.exists(each, {covers}))) || "
-        f"({_V6} && [{_HALVES}].exists(halves, ({_WHOLE}) && [{_DIGITS}]"
+        f"({ranges.V6} && [{ranges.halves('range')}].exists(halves, ({ranges.WHOLE}) && "
+        f"[{ranges.DIGITS}]"
         f".exists(digits, variables.{part}_digits.exists(each, {spans}))))"
     )
     return f"{texts}.filter(text, ![{written}].exists(range, {covered}))"

@@ -157,8 +157,7 @@ KIND = RuleKind(
     "anybody: ranges of addresses (denied_cidrs win), namespaces of others by one of the labels, "
     "ports; and where names may be looked up (cluster: the pods k8s-app=kube-dns of kube-system). "
     "The same tenant is always within. isolation is the least preset; what is bounded is closed in "
-    "any case. IPv6 ranges are allowed only as they are listed; a denied one also denies those "
-    "with the same first 16 bits.",
+    "any case. What may be an IPv4 address written as IPv6 is never within.",
     parts_of(
         isolation={"type": "string", "enum": list(PRESETS)},
         egress_cidrs=list_of(maxLength=43),

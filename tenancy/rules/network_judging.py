@@ -5,9 +5,10 @@ for declarations before they reach a cluster, and for simulations: their copies 
 of no tenant.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
 from reconcile.values import JSON, TENANT
@@ -128,7 +129,7 @@ def _ports_outside(ports: Sequence[JSON], allowed: Sequence[str]) -> Iterator[st
             yield f"{told}{end}/{protocol}"
 
 
-# --- Ranges, as the cluster's policy compares them: of IPv6 it knows the text alone.
+# --- Ranges, as the cluster's policy compares them.
 
 
 def _range_within(block: JSON, allowed: Sequence[str] | None, bounds: JSON) -> bool:
@@ -144,38 +145,37 @@ def _range_within(block: JSON, allowed: Sequence[str] | None, bounds: JSON) -> b
 def _covered(text: str, allowed: Sequence[str]) -> bool:
     if text in allowed:
         return True
-    if ":" in text:
-        return not _mapped(text) and "::/0" in allowed
-    return any(_v4(text).subnet_of(_v4(each)) for each in allowed if ":" not in each)
+    return not _mapped(text) and any(_lies_within(text, each) for each in allowed)
 
 
 def _apart(text: str, denied: str) -> bool:
-    """Whether two ranges are known to have nothing in common."""
-    if (":" in text) != (":" in denied):
-        return True
-    if ":" not in text:
-        return not _v4(text).overlaps(_v4(denied))
-    shorter = min(16, *(int(each.partition("/")[2]) for each in (text, denied)))
-    return _group(text) >> (16 - shorter) != _group(denied) >> (16 - shorter)
+    """Whether two ranges have nothing in common."""
+    one, other = _network(text), _network(denied)
+    return one.version != other.version or not one.overlaps(other)
 
 
 def _cut_out(denied: str, without: Sequence[str]) -> bool:
-    if ":" in denied:
-        return denied in without
-    return any(_v4(denied).subnet_of(_v4(each)) for each in without if ":" not in each)
+    return any(_lies_within(denied, each) for each in without if not _mixed(each))
 
 
-def _v4(text: str) -> IPv4Network:
-    found = ip_network(text, strict=False)
-    assert isinstance(found, IPv4Network), "the caller looks for colons"
-    return found
+def _lies_within(text: str, whole: str) -> bool:
+    one, other = _network(text), _network(whole)
+    return one.version == other.version and one.subnet_of(other)  # type: ignore[arg-type]
 
 
-def _group(text: str) -> int:
-    """The first 16 bits of a range of IPv6."""
-    return int(text.partition(":")[0] or "0", 16)
+def _network(text: str) -> IPv4Network | IPv6Network:
+    """A range as API servers read it, who take host bits and, the older ones, leading zeros."""
+    if ":" not in text:
+        text = re.sub(r"\b0+(?=\d)", "", text)
+    return ip_network(text, strict=False)
 
 
 def _mapped(text: str) -> bool:
-    """Whether it may be a range of IPv4 in the clothes of IPv6 (RFC 4291, 2.5.5.2)."""
-    return ":" in text and ("." in text or (_group(text) == 0 and text != "::/0"))
+    """Whether it may be a range of IPv4 in the clothes of IPv6 (RFC 4291, 2.5.5)."""
+    if ":" not in text or text.endswith("/0"):
+        return _mixed(text)
+    return _mixed(text) or int(_network(text).network_address) >> 48 == 0
+
+
+def _mixed(text: str) -> bool:
+    return ":" in text and "." in text

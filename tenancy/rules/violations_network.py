@@ -1,7 +1,7 @@
 """What breaks the bounds of a network. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import count
+from ipaddress import IPv6Network
 from typing import Any
 
 from reconcile.values import JSON
@@ -9,6 +9,7 @@ from tenancy.rules.network_bounds import NETWORK, PORTS
 from tenancy.rules.network_judging import Home, outside
 from tenancy.rules.trying import Made, unlisted, v4_ranges
 
+_MAPPED = 2**48  # below it, addresses of IPv6 may be some of IPv4
 _NOBODY = Home("")  # what is tried names no namespace of a tenant
 
 
@@ -52,7 +53,10 @@ def _candidates(ranges: Sequence[str]) -> Iterator[str]:
     if "0.0.0.0/0" not in ranges:
         yield from (str(each) for each in v4_ranges())
     if "::/0" not in ranges:
-        yield next(text for n in count(1) if (text := f"2001:db8::{n:x}/128") not in ranges)
+        yield "2001:db8::1/128"
+        for whole in (IPv6Network(text) for text in ranges if ":" in text):
+            beside = (int(whole[0]) - 1, int(whole[-1]) + 1)
+            yield from (str(IPv6Network(each)) for each in beside if _MAPPED < each < 2**128)
 
 
 def _block(text: str) -> JSON:

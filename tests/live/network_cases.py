@@ -51,6 +51,7 @@ NETWORK_CASES: list[tuple[JSON, list[JSON], list[tuple[JSON, str]]]] = [
         {"egress_cidrs": ["10.0.0.0/8", "2001:db8::/32"], "ingress_cidrs": []},
         [
             leaving(block("10.1.0.0/16"), block("2001:db8::/32"), OWN, PODS, OTHERS),
+            leaving(block("2001:db8::/33"), block("2001:DB8:0:7::/64"), block("2001:db8::1/128")),
             leaving(ports=NAMES),
             entering(OWN, PODS),
             policy({"policyTypes": ["Ingress", "Egress"]}),
@@ -58,7 +59,8 @@ NETWORK_CASES: list[tuple[JSON, list[JSON], list[tuple[JSON, str]]]] = [
         [
             (leaving(block("10.0.0.0/7")), "egress to 10.0.0.0/7"),
             (leaving(block("10.0.0.0/8"), block("11.0.0.0/24")), "egress to 11.0.0.0/24"),
-            (leaving(block("2001:db8::/33")), "egress to 2001:db8::/33"),
+            (leaving(block("2001:db8::/31")), "egress to 2001:db8::/31"),
+            (leaving(block("2001:db9::/32")), "egress to 2001:db9::/32"),
             (leaving(), "egress to 0.0.0.0/0"),
             (leaving(ports=HTTPS), "egress to 0.0.0.0/0"),
             (entering(block("10.0.0.1/32")), "ingress from 10.0.0.1/32"),
@@ -77,6 +79,40 @@ NETWORK_CASES: list[tuple[JSON, list[JSON], list[tuple[JSON, str]]]] = [
             (leaving(block("169.254.169.254/32")), "egress to 169.254.169.254/32"),
             (leaving(block("fd12::/16")), "egress to fd12::/16"),
             (entering(), "ingress from 0.0.0.0/0"),
+        ],
+    ),
+    (
+        {
+            "egress_cidrs": ["2001:db8::/32", "2600::/12"],
+            "denied_cidrs": ["2001:db8:dead::/48", "2001:db8:f000::/38"],
+        },
+        [
+            leaving(block("2001:db8:deae::/48"), block("2001:db8:de00::dead/128")),
+            leaving(block("2001:db8:f400::/38"), block("2001:db8::/33"), block("260f:ffff::/32")),
+            leaving(block("2001:db8::/32", "2001:db8:de00::/40", "2001:db8:f000::/38")),
+        ],
+        [
+            (leaving(block("2001:db8::/32")), "egress to 2001:db8::/32"),
+            (leaving(block("2001:db8:deac::/47")), "egress to 2001:db8:deac::/47"),
+            (leaving(block("2001:db8:dead:beef::/64")), "egress to 2001:db8:dead:beef::/64"),
+            (leaving(block("2001:db8:f3ff::/48")), "egress to 2001:db8:f3ff::/48"),
+            (leaving(block("2001:db8:f000::/37")), "egress to 2001:db8:f000::/37"),
+            (
+                leaving(block("2001:db8::/32", "2001:db8:dead::/49", "2001:db8:f000::/38")),
+                "egress to 2001:db8::/32",
+            ),
+            (leaving(block("2610::/12")), "egress to 2610::/12"),
+            (leaving(block("2600::/11")), "egress to 2600::/11"),
+            (entering(block("2001:db8:dead::1/128")), "ingress from 2001:db8:dead::1/128"),
+        ],
+    ),
+    (
+        {"denied_cidrs": ["2001:db8::/32"]},
+        [leaving(block("2001:4860::/32"), block("2001:db9::/32"), block("2001:db7:ffff::/48"))],
+        [
+            (leaving(block("2001:db8:8000::/33")), "egress to 2001:db8:8000::/33"),
+            (leaving(block("2001:d00::/24")), "egress to 2001:d00::/24"),
+            (leaving(block("::/0", "2001:db8::/33")), "egress to ::/0"),
         ],
     ),
     (
@@ -124,6 +160,8 @@ _RANGES = (
     *("0.0.0.0/0", "10.0.0.0/8", "10.255.0.0/16", "10.0.0.0/9", "11.0.0.0/8", "8.0.0.0/5"),
     *("192.0.2.128/25", "255.255.255.255/32", "128.0.0.0/1"),
     *("::/0", "::1/128", "2001:db8::/32", "2001:DB8::/33", "2000::/3", "fd00::/8", "fdff:1::/32"),
+    *("2001:db8:7fff::/48", "2001:db8:8000::/33", "2001:db8:9:8:7:6:5:4/128", "2001:db8::/31"),
+    *("2001:db9::/32", "2001::/16", "0:0:1::/48", "::/8", "8000::/1", "fe80::1:0:0:0/80"),
 )
 SPECS: list[JSON] = [
     *(allowing(block(each)) for each in _RANGES),
@@ -143,4 +181,8 @@ VALUES: list[JSON] = [
     {"egress_cidrs": ["0.0.0.0/0", "::/0"], "denied_cidrs": ["10.255.0.0/16", "2001:db8::/32"]},
     {"denied_cidrs": ["192.0.2.0/24", "::/0", "128.0.0.0/1"], "dns": "none"},
     {"ingress_cidrs": ["10.0.0.0/8"], "namespaces": ["team=web"], "dns": "cluster"},
+    {
+        "egress_cidrs": ["2001:db8::/31", "8000::/1", "::/8"],
+        "denied_cidrs": ["2001:db8:8000::/35", "fd00::/9", "2001:db8:9:8::/61"],
+    },
 ]

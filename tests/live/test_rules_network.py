@@ -101,19 +101,32 @@ def test_what_warns_passes_with_a_warning_and_what_audits_in_silence(home, ada):
     assert warning(ada, "networkpolicies", policy(allowing(spaces(team="web")))) == ""
 
 
-def test_the_longest_lists_are_within_the_cluster_s_budget(home, ada):
-    ranges = [f"10.{n}.0.0/16" for n in range(100)]
+@pytest.mark.parametrize(
+    ("whole", "wide", "narrow", "beyond"),
+    [
+        pytest.param("10.0.0.0/8", "10.{}.0.0/16", "10.{}.{}.0/24", "11.0.0.0/8", id="IPv4"),
+        pytest.param(
+            "2001:db8::/32",
+            "2001:db8:{}::/48",
+            "2001:db8:{}:{}:7::/80",
+            "2001:db9:1:2:3:4:5:6/128",
+            id="IPv6",
+        ),
+    ],
+)
+def test_the_longest_lists_are_within_the_cluster_s_budget(home, ada, whole, wide, narrow, beyond):
+    listed = [wide.format(n) for n in range(100)]
     ports = [str(8000 + 2 * n) for n in range(100)]
     labels = [f"team=t{n}" for n in range(100)]
     value = {
-        **{"egress_cidrs": ["10.0.0.0/8"], "ingress_cidrs": ranges, "denied_cidrs": ranges[50:]},
+        **{"egress_cidrs": [whole], "ingress_cidrs": listed, "denied_cidrs": listed[50:]},
         **{"ports": ports, "namespaces": labels},
     }
     home.bind({"network": value})
     spec = {
         side: [
             {
-                word: [block(f"10.{n}.{m}.0/24") for n in range(45)],
+                word: [block(narrow.format(n, m)) for n in range(45)],
                 "ports": [{"port": 8000 + 2 * k} for k in range(20)],
             }
             for m in range(4)
@@ -121,5 +134,14 @@ def test_the_longest_lists_are_within_the_cluster_s_budget(home, ada):
         for side, word in (("egress", "to"), ("ingress", "from"))
     }
     assert told(ada, policy(spec)) == ""
-    spec["ingress"][3]["from"].append(block("11.0.0.0/8"))
-    assert "ingress from 11.0.0.0/8" in told(ada, policy(spec))
+    spec["ingress"][3]["from"].append(block(beyond))
+    assert f"ingress from {beyond}" in told(ada, policy(spec))
+
+
+def test_what_is_cut_out_of_ranges_is_within_the_cluster_s_budget(home, ada):
+    listed = [f"2001:db8:{n:x}::/48" for n in range(100)]
+    home.bind({"network": {"denied_cidrs": listed}})
+    wide = [block("2001:db8::/32", *listed[n:], *listed[:n]) for n in range(5)]
+    assert told(ada, policy(allowing(*wide))) == ""
+    less = block("2001:db8::/32", *listed[:99])
+    assert "egress to 2001:db8::/32" in told(ada, policy(allowing(*wide, less)))

@@ -15,6 +15,7 @@ from clusters.kinds import (
 from policies.rules import profiles
 from policies.rules.replaying import (
     NEXT_REVISIONS,
+    alone,
     broken_in,
     concerns,
     holds,
@@ -23,6 +24,7 @@ from policies.rules.replaying import (
     subjects,
 )
 from policies.rules.values import Broken
+from reconcile.planning.values import PLAN_NAMESPACE
 from reconcile.values import JSON, Kind, Live, Ref
 from tenancy.rules.profiles import ENFORCE
 from tests.policies.simulated import HUB, containers, owned
@@ -57,11 +59,57 @@ def test_a_namespace_is_asked_for_a_profile_and_names_the_pods_that_break_it():
     assert found["metadata"]["annotations"] == {"a": "b"}
     head = 'existing pods in namespace "a" violate the new PodSecurity enforce level "x:latest"'
     told = [head, "web-1 (and 2 other pods): seccompProfile", "job-2: runAsNonRoot != true"]
-    assert list(profiles.breaking(told)) == [
+    named = profiles.breaking(told)
+    assert named == [("web-1", "seccompProfile", 2), ("job-2", "runAsNonRoot != true", 0)]
+    assert profiles.breaking(told[1:]) == [], "somebody else's warnings"
+    assert list(profiles.telling(named, {})) == [
         ("web-1", "seccompProfile (and 2 other pods)"),
         ("job-2", "runAsNonRoot != true"),
     ]
-    assert list(profiles.breaking(told[1:])) == [], "somebody else's warnings"
+
+
+@pytest.mark.parametrize(
+    ("apart", "told"),
+    [
+        pytest.param({"b": "seccompProfile"}, ["a: {} (and 1 other pod)", "b: {}"], id="one"),
+        pytest.param(
+            {"b": "seccompProfile", "c": "seccompProfile", "d": ""},
+            ["a: {}", "b: {}", "c: {}"],
+            id="all of them, and one that breaks nothing",
+        ),
+        pytest.param(
+            {"b": "hostPort"},
+            ["a: {} (and 2 other pods)", "b: hostPort"],
+            id="one that has other reasons by now",
+        ),
+    ],
+)
+def test_pods_that_were_only_counted_are_told_by_their_own_warnings(apart, told):
+    found = profiles.telling([profiles.Alike("a", "seccompProfile", 2)], apart)
+    assert [": ".join(each) for each in found] == [each.format("seccompProfile") for each in told]
+
+
+def test_the_reasons_of_one_pod_are_worded_as_those_of_a_namespace():
+    warning = (
+        'would violate PodSecurity "restricted:latest": allowPrivilegeEscalation != false '
+        '(container "main" must set securityContext.allowPrivilegeEscalation=false), '
+        'unrestricted capabilities (container "main" must set '
+        'securityContext.capabilities.drop=["ALL"]), seccompProfile (pod or container "main" must '
+        'set securityContext.seccompProfile.type to "RuntimeDefault" or "Localhost")'
+    )
+    told = "allowPrivilegeEscalation != false, unrestricted capabilities, seccompProfile"
+    assert profiles.reasons(["something else", warning]) == told
+    assert profiles.reasons(['would violate PodSecurity "baseline:latest": hostPort']) == ""
+    assert profiles.reasons([]) == ""
+
+
+def test_pods_that_nothing_else_makes_are_tried_alone_where_plans_are():
+    bare, made = live(POD, containers("nginx")), owned("ReplicaSet", "web")
+    others = [live(POD, {}, "a"), live(POD, {}, "b", ownerReferences=made)]
+    (subject,) = alone([bare, *others], {"a"})
+    assert (subject.name, subject.ref.namespace) == ("web", PLAN_NAMESPACE)
+    assert subject.manifest["metadata"]["namespace"] == PLAN_NAMESPACE
+    assert subject.manifest["kind"] == "Deployment"
 
 
 def test_the_rules_warn_and_nothing_refuses():

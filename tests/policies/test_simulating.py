@@ -7,7 +7,7 @@ import time_machine
 from django.utils import timezone
 
 from clusters.intents import SIMULATION_NAMESPACE
-from clusters.kinds import CONFIG_MAP
+from clusters.kinds import CONFIG_MAP, DEPLOYMENT
 from policies.models import (
     PolicySet,
     PolicyVersion,
@@ -21,6 +21,7 @@ from policies.rules.replaying import replayed
 from policies.tasks import tidy
 from reconcile.errors import Refused, Unreachable
 from reconcile.models import Event, Work
+from reconcile.planning.values import PLAN_NAMESPACE
 from reconcile.refusals import Invalid
 from reconcile.values import Ref
 from tenancy.models import Project
@@ -99,6 +100,32 @@ def test_the_namespaces_tell_which_pods_break_a_profile(fleet, shop):
     assert "runAsNonRoot != true" in row.findings.get().message
     assert (state(row), row.objects_tried) == ("done", 1)
     assert {ref.namespace for _, ref in fleet["prod-a"].writes} == {SIMULATION_NAMESPACE}
+
+
+def test_pods_that_break_a_profile_alike_are_told_one_by_one_unless_something_makes_them(
+    fleet, shop
+):
+    for name in ("a", "b", "c"):
+        put(fleet, POD, name, containers("nginx"))
+    put(fleet, POD, "made", containers("nginx"), ownerReferences=owned("ReplicaSet", "web"))
+    fleet["prod-a"].writes.clear()
+    row = begin(make_set(pod_security="restricted"))
+    rest()
+    assert [name for *_, name, _ in found(row)] == ["a", "b", "c"]
+    told = [each.message for each in row.findings.order_by("name")]
+    assert told[0] == f"{told[1]} (and 1 other pod)" and told[1] == told[2]
+    assert {ref.namespace for _, ref in fleet["prod-a"].writes} == {SIMULATION_NAMESPACE}
+
+
+def test_where_pods_cannot_be_tried_alone_they_stay_counted(fleet, shop):
+    for name in ("a", "b"):
+        put(fleet, POD, name, containers("nginx"))
+    copy = Ref(DEPLOYMENT, PLAN_NAMESPACE, "b-kn-sim")
+    fleet["prod-a"].fail_on("apply", copy, Refused("webhook gate.example.org says no"))
+    row = begin(make_set(pod_security="restricted"))
+    rest()
+    assert found(row) == [("denied", "Pod", "a", "pod_security")]
+    assert row.findings.get().message.endswith("(and 1 other pod)")
 
 
 def test_its_set_tells_when_it_began_and_how_it_ended(fleet, shop):

@@ -1,6 +1,6 @@
 """Bounds of the network: faults, the stricter of two, what they close, what lies outside."""
 
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
 import pytest
 from hypothesis import given
@@ -166,6 +166,16 @@ def test_what_is_encoded_can_be_told_apart(value):
             "ingress from 203.0.113.77/32",
             id="ingress",
         ),
+        pytest.param(
+            {"egress_cidrs": ["0.0.0.0/0", "2001:db8::/32"]},
+            "egress to 2001:db7:ffff:",
+            id="beside",
+        ),
+        pytest.param(
+            {"egress_cidrs": ["0.0.0.0/0", "::/1", "c000::/2"]},
+            "egress to 8000::/128",
+            id="in between",
+        ),
         pytest.param({"denied_cidrs": ["fd00::/8"]}, "egress to fd00::/8", id="denied"),
         pytest.param(
             {"namespaces": ["kubenova-proof-0=x"]},
@@ -196,22 +206,37 @@ def test_nothing_breaks_what_bounds_no_network_policy(value):
 
 
 V4 = st.builds(
-    lambda address, length: f"{'.'.join(str(address >> s & 255) for s in (24, 16, 8, 0))}/{length}",
+    lambda address, length: str(IPv4Network((address, length), strict=False)),
     st.integers(0, 2**32 - 1),
     st.integers(0, 32),
 )
+# Few bits differ, so that ranges meet; none is IPv4 in other clothes.
+V6 = st.builds(
+    lambda group, last, length: str(
+        IPv6Network((0x20010DB8 << 96 | group << 80 | last, length), strict=False)
+    ),
+    st.integers(0, 2**16 - 1),
+    st.sampled_from((0, 1, 2**64)),
+    st.integers(20, 128),
+)
 
 
-@given(st.lists(V4, max_size=4), st.lists(V4, max_size=4), V4)
-def test_no_address_that_is_denied_or_not_allowed_is_let_through(allowed, denied, cidr):
+@given(st.sampled_from((V4, V6)).flatmap(lambda one: st.tuples(*(st.lists(one, max_size=4),) * 3)))
+def test_no_address_that_is_denied_or_not_allowed_is_let_through(found):
     """By single addresses: what is within the bounds has none that the bounds leave out."""
-    asked = ip_network(cidr, strict=False)
-    lists = [[ip_network(each, strict=False) for each in texts] for texts in (allowed, denied)]
-    value = {
-        part: [str(each) for each in found]
-        for part, found in zip(("egress_cidrs", "denied_cidrs"), lists, strict=True)
-    }
-    if not list(outside(allowing(block(cidr)), {"network": value}, ACME)):
+    value = {"egress_cidrs": found[0], "denied_cidrs": found[1]}
+    lists = [[ip_network(each) for each in texts] for texts in found]
+    for asked in lists[2]:
+        within = not list(outside(allowing(block(str(asked))), {"network": value}, ACME))
+        whole = any(asked.subnet_of(each) for each in lists[0])
+        assert within == (whole and not any(asked.overlaps(each) for each in lists[1]))
         for address in (asked[0], asked[-1], asked[asked.num_addresses // 2]):
-            assert any(address in each for each in lists[0])
-            assert not any(address in each for each in lists[1])
+            assert not within or any(address in each for each in lists[0])
+            assert not within or not any(address in each for each in lists[1])
+
+
+@pytest.mark.parametrize("cidr", ["2001:db8::7/32", "2001:DB8:0::/33", "010.1.0.0/016"])
+def test_ranges_are_read_as_api_servers_read_them(cidr):
+    """Host bits count for nothing, nor do letters and, of older API servers, leading zeros."""
+    value = {"egress_cidrs": ["2001:db8::/32", "10.0.0.0/8"]}
+    assert list(outside(allowing(block(cidr)), {"network": value}, ACME)) == []

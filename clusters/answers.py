@@ -34,6 +34,8 @@ _WARNING = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
 _ESCAPED = re.compile(r"\\(.)")
 
 _BY_RBAC = 'is forbidden: User "'
+# A policy that has not seen yet the ConfigMap of its parameters, which was written a moment ago.
+_BY_PARAMETERS = "failed to configure binding: no params found"
 # What Capsule says of a namespace as long as it does not know the tenant's owners yet.
 _BY_CAPSULE = (
     "can not assign the desired namespace to a non-owned Tenant",
@@ -175,8 +177,9 @@ def _conflict(said: _Said) -> Conflict:
 
 def _invalid(said: _Said) -> ClusterError:
     """An apply with the uid of another object is told that a uid cannot change."""
-    moved = any(cause.get("field") == "metadata.uid" for cause in said.causes)
-    return UidMoved(said.message) if moved else Refused(said.message)
+    if any(cause.get("field") == "metadata.uid" for cause in said.causes):
+        return UidMoved(said.message)
+    return Forbidden(said.message) if _BY_PARAMETERS in said.message else Refused(said.message)
 
 
 def _field(cause: JSON) -> FieldConflict | None:

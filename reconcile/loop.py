@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 IntentT = TypeVar("IntentT", contravariant=True)
 Connect = Callable[[], AbstractContextManager[Cluster]]
-_BINDINGS = frozenset({"RoleBinding", "ClusterRoleBinding"})
+# Access rules and parameters of policies: API servers go by them a moment after they are written.
+_SEEN_LATE = frozenset({"RoleBinding", "ClusterRoleBinding", "ConfigMap"})
 _BELIEVED = (0.01, 0.02, 0.05, 0.1, 0.2)  # seconds; it takes an API server's cache some 20 ms
 
 
@@ -107,11 +108,11 @@ def apply_all(
 
     Raises the first error of a wave, once it is remembered what the wave has written.
     """
-    bound = False
+    late = False
     for wave in plan.waves:
         lease.check()
-        done, error = carry_through(cluster, wave, seen, _BELIEVED if bound else ())
-        bound |= any(step.ref.kind.name in _BINDINGS for step in wave)
+        late |= any(step.ref.kind.name in _SEEN_LATE for step in wave)
+        done, error = carry_through(cluster, wave, seen, _BELIEVED if late else ())
         row.remember(done, lease)
         if error:
             raise error
@@ -171,7 +172,8 @@ def carry_through(
 ) -> tuple[list[Done], ClusterError | None]:
     """As `carry_out`; what the cluster forbids is tried again after each of the pauses.
 
-    A binding made a moment ago, in the same step, is not believed by each API server at once.
+    What was written a moment ago, in the same step, is not believed by each API server at once: a
+    binding by its access rules, a ConfigMap by the policies that have their parameters in it.
     """
     done, error = carry_out(cluster, wave, seen)
     for pause in pauses:

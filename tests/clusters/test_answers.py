@@ -44,12 +44,20 @@ def text(code: int, body: str = "404 page not found\n", **headers: str) -> Answe
 
 TERMINATING = {"reason": "NamespaceTerminating", "field": "metadata.namespace"}
 
+_NO_PARAMETERS = (
+    'networkpolicies.networking.k8s.io "isolation" is forbidden: '
+    "ValidatingAdmissionPolicy 'network' "
+    "with binding 'network' denied request: failed to configure binding: no params found for "
+    "policy binding with `Deny` parameterNotFoundAction"
+)
+
 TABLE: list[tuple[str, Answer, type[ClusterError]]] = [
     ("bad_request", status(400), Refused),
     ("dead_credential", status(401, "Unauthorized"), Unauthenticated),
     ("dead_credential_in_text", text(401, "Unauthorized"), Unauthenticated),
     ("admission", status(403, 'pods "a" is forbidden: exceeded quota: q'), Refused),
     ("rbac", status(403, 'x is forbidden: User "kubenova" cannot create'), Forbidden),
+    ("parameters that a policy has not seen yet", status(422, _NO_PARAMETERS), Forbidden),
     (
         "capsule",
         status(403, "can not assign the desired namespace to a non-owned Tenant"),

@@ -1,14 +1,16 @@
 """The loop on the smallest rows: Intent → Plan → Apply → Observe → Converge."""
 
 import threading
+from contextlib import nullcontext
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 import time_machine
 from django.db import connection
 from django.utils import timezone
 
-from clusters.kinds import CONFIG_MAP, NAMESPACE
+from clusters.kinds import CONFIG_MAP, NAMESPACE, SERVICE
 from reconcile.correlation import correlate
 from reconcile.drain import take_step
 from reconcile.errors import (
@@ -22,10 +24,21 @@ from reconcile.errors import (
     Waiting,
 )
 from reconcile.locks import has_one_writer
-from reconcile.loop import carry_through
+from reconcile.loop import apply_all, carry_through
 from reconcile.models import AppliedObject, Event, Lease, Work, touch
 from reconcile.plan import CREATE_ONLY
-from reconcile.values import CORRELATION, MANAGED_BY, MANAGER, OWNER, Kind, Ref, Step, Verb, Why
+from reconcile.values import (
+    CORRELATION,
+    MANAGED_BY,
+    MANAGER,
+    OWNER,
+    Kind,
+    Plan,
+    Ref,
+    Step,
+    Verb,
+    Why,
+)
 from tests.clusters.steps import settle
 from tests.memory_cluster import MemoryCluster
 from tests.reconcile.models import CLUSTERS, Shelf, Toy, Toybox, ToyIntent, ToyPlacement
@@ -710,6 +723,8 @@ def test_one_cluster_that_fails_does_not_hold_up_the_other_f36(toy, shelf):
 
 # --- A binding that was just made.
 
+DOOR = Ref(SERVICE, "train", "door")
+
 
 def forbid(shelf, times: int) -> None:
     refusal = Forbidden('is forbidden: User "kubenova" cannot patch resource "configmaps"')
@@ -717,7 +732,8 @@ def forbid(shelf, times: int) -> None:
 
 
 def creation(ref: Ref) -> Step:
-    body = {"apiVersion": "v1", "kind": "ConfigMap", "data": {"speed": "slow"}}
+    held = {"spec": {"clusterIP": "None"}} if ref == DOOR else {"data": {"speed": "slow"}}
+    body = {"apiVersion": "v1", "kind": ref.kind.name, **held}
     meta = {"name": ref.name, "namespace": ref.namespace, "resourceVersion": CREATE_ONLY}
     return Step(Verb.APPLY, Why.NEW, ref, "", body | {"metadata": meta})
 
@@ -755,6 +771,20 @@ def test_what_was_written_is_not_written_again_with_it(home):
 
     applied = [ref for verb, ref in home.writes if verb == "apply" and ref == NOTES]
     assert len(applied) == 1
+
+
+@pytest.mark.parametrize("waves", [[[NOTES], [DOOR]], [[NOTES, DOOR]], [[DOOR]]])
+def test_policies_see_their_parameters_a_moment_after_those_are_written(home, waves):
+    """What is forbidden behind a ConfigMap, or beside it, is tried again in the same step."""
+    home.fail_on("apply", DOOR, Forbidden("no params found for policy binding"), times=2)
+    plan = Plan(tuple(tuple(creation(ref) for ref in wave) for wave in waves))
+    row = SimpleNamespace(remember=lambda *written: None)
+    lease = SimpleNamespace(check=lambda: None)
+
+    with pytest.raises(Forbidden) if waves == [[DOOR]] else nullcontext():
+        apply_all(row, home, plan, {}, lease)
+
+    assert home.exists(DOOR) is (waves != [[DOOR]])
 
 
 def test_another_refusal_is_final(home):

@@ -49,8 +49,8 @@ class Refused(ClusterError):
 class Forbidden(Refused):
     """403 by the cluster's access rules: a binding just made takes a moment to be believed.
 
-    So do the parameters of a policy. Shown only when it lasts: RBAC caches and policies follow within
-    milliseconds, Capsule's owners within 10 s.
+    So do the parameters of a policy. Shown only when it lasts: caches of rules and policies follow
+    within milliseconds, Capsule's owners within 10 s.
     """
 
     reason = "Forbidden"

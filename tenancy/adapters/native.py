@@ -91,11 +91,11 @@ class NativeProjects:
     kinds: Sequence[Kind] = (
         NAMESPACE,
         ROLE_BINDING,
-        CONFIG_MAP,
+        CONFIG_MAP,  # of parameters: some time goes by until what they judge is written
+        SERVICE_ACCOUNT,
         RESOURCE_QUOTA,
         LIMIT_RANGE,
         NETWORK_POLICY,
-        SERVICE_ACCOUNT,
     )
 
     def render(self, intent: ProjectIntent) -> list[JSON]:

@@ -103,6 +103,8 @@ def idle(run: JSON) -> list[Row]:
     each, full = run["an idle tenant costs an hour"], run["with tenants"]
     seconds, tenants = run["options"]["seconds"], run["options"]["tenants"]
     name = f"B7 {tenants} tenants at rest for {seconds} s"
+    if changes := full.get("changes of status"):
+        name += f", {changes} changes of status"
     cost = each["core-ms of worker and watch"]
     spent = f"{cost} core-ms" if cost > 0 else "no processor time that shows"
     return [

@@ -1,13 +1,17 @@
 """B7: what it costs to have tenants that nobody changes: requests and processor time an hour.
 
 First without any tenant, then with some at rest: the difference is theirs. Floor: nothing at all.
-The requests are those of KubeNova's account in the API server's own audit log.
+The requests are those of KubeNova's account in the API server's own audit log. Some tenants have an
+app; the status of its Deployment changes five times a second, as if controllers were at work.
 
-    python benchmarks/idle.py [--tenants 300] [--seconds 600]
+    python benchmarks/idle.py [--tenants 300] [--apps 100] [--seconds 600]
 """
 
 import sys
+import threading
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from _figures import JSON, rounded, table
 from _machine import spending
@@ -15,15 +19,17 @@ from _options import begin, end, options
 from _raw import Raw
 from _server import AuditLog, written
 from _stage import Stage, deployed, drained, register, stage, until
-from _tenants import comparable, declare, manifests, names, settled
+from _tenants import PROJECTS, comparable, declare, manifests, names, settled
 
 _CALM = 15.0  # seconds until the last echoes of a change are over
+_EVERY = 0.2
 _ROLES = ("worker", "watch")
+APP = "web"
 
 
 def main() -> int:
     """Run the benchmark; return the exit status."""
-    chosen = options(__doc__, "idle", tenants=300, seconds=600)
+    chosen = options(__doc__, "idle", tenants=300, apps=100, seconds=600)
     machine = begin(chosen)
     with stage("bench-idle", audit=True) as at:
         register("bench", at.plane.kubeconfig)
@@ -35,11 +41,49 @@ def main() -> int:
         tenants = names(0, chosen.tenants)
         declare(tenants, ["bench"])
         until(lambda: at.check() or settled(tenants), 900, "the tenants")
-        full = rest(at, audit, chosen.seconds)
+        deploy(at, tenants[: chosen.apps])
+        with churning(at, tenants[: chosen.apps]) as changes:
+            full = rest(at, audit, chosen.seconds)
+        full["changes of status"] = len(changes)
         Raw(at.plane.kubeconfig).verify(comparable(manifests(tenants)))
     figures = {"without tenants": empty, "with tenants": full}
     figures["an idle tenant costs an hour"] = per_hour(empty, full, chosen.tenants, chosen.seconds)
     return end(chosen, machine, figures, show)
+
+
+def deploy(at: Stage, tenants: Sequence[str]) -> None:
+    """Bring an app to the first project of each of these tenants."""
+    from delivery.models import App
+    from tenancy.models import Project
+
+    part = {"name": APP, "type": "webservice", "properties": {"image": "nginx:1.27"}}
+    for project in Project.objects.filter(tenant__name__in=tenants, name=PROJECTS[0]):
+        App(project=project, name=APP, components=[part]).declare(by="olga")
+    rows = App.objects.exclude(phase="Deployed")
+    until(lambda: not rows.exists(), 900, "the apps")
+
+
+@contextmanager
+def churning(at: Stage, tenants: Sequence[str]) -> Iterator[list[str]]:
+    """Change the status of one Deployment after the other; yields those that were changed."""
+    changed: list[str] = []
+    over = threading.Event()
+
+    def change() -> None:
+        while tenants and not over.wait(_EVERY):
+            tenant = tenants[len(changed) % len(tenants)]
+            path = f"/apis/apps/v1/namespaces/{tenant}--{PROJECTS[0]}/deployments/{APP}/status"
+            body = {"status": {"collisionCount": len(changed) + 1}}
+            at.api.patch(path, body, fieldManager="somebody")
+            changed.append(tenant)
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        yield changed
+    finally:
+        over.set()
+        thread.join()
 
 
 def rest(at: Stage, audit: AuditLog, seconds: float) -> JSON:

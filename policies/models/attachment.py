@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -11,12 +10,11 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import OuterRef, QuerySet, Subquery
-from django.utils import timezone
 
-from policies.models.exception import PolicyException
 from policies.models.fitting import refuse_unfit
 from policies.models.policyset import PolicySet, governs
 from policies.models.progress import restless
+from policies.models.sparing import Sparing
 from policies.models.validators import (
     unknown_among,
     validate_projects,
@@ -27,10 +25,9 @@ from policies.models.version import PolicyVersion
 from policies.rules.binding import Attached
 from reconcile.grammar import validate_name
 from reconcile.loop import Outcome
-from reconcile.models import Event, Lease, marking, touch
-from reconcile.models.declared import Declared
+from reconcile.models import Lease
 from reconcile.models.rows import read
-from reconcile.refusals import Conflicting, Deleting, Fault, Invalid
+from reconcile.refusals import Conflicting, Deleting
 from reconcile.selectors import Selector
 from reconcile.values import Condition, Phase, Status
 from tenancy.models import Project, Tenant
@@ -38,7 +35,7 @@ from tenancy.models.imposed import TENANT_LABELS
 from tenancy.rules.modes import Mode
 
 if TYPE_CHECKING:
-    from django.db.models.fields.related_descriptors import ManyRelatedManager, RelatedManager
+    from django.db.models.fields.related_descriptors import ManyRelatedManager
 
     from policies.models.imposition import Imposition
 
@@ -79,7 +76,7 @@ class AttachmentQuerySet(QuerySet["Attachment"]):
         refuse_unfit([row.attached for row in self], Attachment.everything(), pointer)
 
 
-class Attachment(Declared):
+class Attachment(Sparing):
     """A policy set for tenants, by name or by their labels, or for projects."""
 
     policy_set = models.ForeignKey(PolicySet, on_delete=models.PROTECT, related_name="attachments")
@@ -103,7 +100,6 @@ class Attachment(Declared):
     pinned_rules: Any = None  # annotated by `standing`
 
     if TYPE_CHECKING:
-        exceptions: RelatedManager[PolicyException]
         impositions: ManyRelatedManager[Imposition, Any]
 
     class Meta:
@@ -198,50 +194,6 @@ class Attachment(Declared):
             raise Conflicting(f"{self} is enforced already.")
         self.mode = wanted
         return self.declare(by)
-
-    # --- Exceptions.
-
-    def make_exception(
-        self, by: str, *, tenant: str, project: str, kind: str, reason: str, expires_at: datetime
-    ) -> PolicyException:
-        """Spare a tenant, or one of its projects, one kind of its rules until then.
-
-        Raises Invalid.
-        """
-        row = PolicyException(
-            **{"attachment": self, "tenant": tenant, "project": project, "kind": kind},
-            reason=reason,
-            author=by,
-            expires_at=expires_at,
-        )
-        self._refuse_exception(row)
-        with marking():
-            row.save()
-            message = f"{by} made an exception from {kind} for {row.subject}: {reason}"
-            data = {"tenant": tenant, "project": project, "kind": kind}
-            data["expires_at"] = expires_at.isoformat()
-            Event.record(self, "ExceptionMade", message, actor=by, data=data)
-            touch(self.key)
-        return row
-
-    def end_exception(self, row: PolicyException, by: str) -> None:
-        """Let the rule hold again."""
-        with marking():
-            row.delete()
-            Event.record(self, "ExceptionEnded", f"{by} ended the {row}.", actor=by)
-            touch(self.key)
-
-    def _refuse_exception(self, row: PolicyException) -> None:
-        faults = []
-        if row.kind not in self.attached.rules:
-            faults.append(Fault("unknown", "The set has no rule of this kind.", "/kind"))
-        if row.expires_at <= timezone.now():
-            faults.append(Fault("past", "This has to be in the future.", "/expires_at"))
-        faults += row.bind()
-        if not 3 <= len(row.reason.strip()) <= 300:
-            faults.append(Fault("reason", "Say why, in 3 to 300 characters.", "/reason"))
-        if faults:
-            raise Invalid("Parts of the request are wrong.", errors=faults)
 
     # --- Binding: it is placed on no cluster, each tenant that it binds has a row of its own.
 

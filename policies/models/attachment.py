@@ -11,12 +11,15 @@ from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import OuterRef, QuerySet, Subquery
 
-from policies.models.fitting import refuse_unfit
+from clusters.models import Cluster
+from clusters.models.cluster import ALL_LABELS
+from policies.models.fitting import clusters_of, refuse_unfit, subject_of
 from policies.models.policyset import PolicySet, governs
 from policies.models.progress import restless
 from policies.models.sparing import Sparing
 from policies.models.validators import (
     unknown_among,
+    validate_clusters,
     validate_projects,
     validate_selector,
     validate_tenants,
@@ -30,7 +33,7 @@ from reconcile.models.rows import read
 from reconcile.refusals import Conflicting, Deleting
 from reconcile.selectors import Selector
 from reconcile.values import Condition, Phase, Status
-from tenancy.models import Project, Tenant
+from tenancy.models import Project, Tenant, TenantPlacement
 from tenancy.models.imposed import TENANT_LABELS
 from tenancy.rules.modes import Mode
 
@@ -62,22 +65,38 @@ class AttachmentQuerySet(QuerySet["Attachment"]):
 
     def binding(self, tenant: Tenant) -> "list[Attachment]":
         """Those of these that bind a tenant or one of its projects, reading the keys of each."""
-        found = [row for row in self if row.attached.binds(tenant.name, tenant.labels)]
+        aimed = [row for row in self if row.attached.binds(tenant.name, tenant.labels)]
+        attached = [row.attached for row in aimed]
+        places = subject_of(tenant, attached).places
+        self._read_clusters(tenant, attached)
+        found = [row for row, each in zip(aimed, attached, strict=True) if each.holds_in(places)]
         for row in found:
             read(row.key)
             read(row.policy_set.key)
         return found
 
+    @staticmethod
+    def _read_clusters(tenant: Tenant, attached: Sequence[Attached]) -> None:
+        """Read the keys of where the tenant is, as far as these ask."""
+        if not all(each.everywhere for each in attached):
+            read(tenant.clusters_key)
+        if any(each.cluster_selector for each in attached):
+            read(ALL_LABELS)
+
     def refuse_unfit(self, pointer: str) -> None:
         """Refuse what these impose where somebody whom they bind could not have it.
 
-        Raises Conflicting for a contradiction, naming both sources, and Unserved.
+        Raises Invalid for what no single cluster can be told, Conflicting for a contradiction,
+        naming both sources, and Unserved.
         """
         refuse_unfit([row.attached for row in self], Attachment.everything(), pointer)
 
 
 class Attachment(Sparing):
-    """A policy set for tenants, by name or by their labels, or for projects."""
+    """A policy set for tenants, by name or by their labels, or for projects.
+
+    On every cluster of theirs, or on those named or selected.
+    """
 
     policy_set = models.ForeignKey(PolicySet, on_delete=models.PROTECT, related_name="attachments")
     name = models.CharField(max_length=63, validators=[validate_name])
@@ -91,11 +110,16 @@ class Attachment(Sparing):
         max_length=1000, blank=True, default="", validators=[validate_selector]
     )
     projects = models.JSONField(default=list, blank=True, validators=[validate_projects])
+    clusters = models.JSONField(default=list, blank=True, validators=[validate_clusters])
+    cluster_selector = models.CharField(
+        max_length=1000, blank=True, default="", validators=[validate_selector]
+    )
 
     objects = AttachmentQuerySet.as_manager()
 
     spec_fields: ClassVar[tuple[str, ...]] = (
         *("name", "mode", "version", "every_tenant", "tenants", "tenant_selector", "projects"),
+        *("clusters", "cluster_selector"),
     )
     pinned_rules: Any = None  # annotated by `standing`
 
@@ -130,8 +154,10 @@ class Attachment(Sparing):
             rules=rules,
             every_tenant=self.every_tenant,
             tenants=frozenset(self.tenants),
-            selector=Selector.parse(self.tenant_selector) if self.tenant_selector else None,
+            selector=_selector(self.tenant_selector),
             projects=frozenset(self.projects),
+            clusters=frozenset(self.clusters),
+            cluster_selector=_selector(self.cluster_selector),
             exceptions=tuple(each.exempt for each in self.exceptions.all()) if self.pk else (),
         )
 
@@ -151,13 +177,13 @@ class Attachment(Sparing):
     # --- Declaring it.
 
     def clean(self) -> None:
-        """Refuse versions, tenants and projects that there are not, and an aim at nobody."""
+        """Refuse versions, tenants, projects and clusters that there are not, and no aim at all."""
         faults: dict[str, list[str]] = {}
         if not (self.every_tenant or self.tenants or self.tenant_selector or self.projects):
             faults["tenants"] = ["Name tenants or projects, give a selector, or every tenant."]
         if self.version and not self.policy_set.versions.filter(number=self.version).exists():
             faults["version"] = ["There is no such version."]
-        tenants, projects = self._named_before()
+        tenants, projects, clusters = self._named_before()
         known: Iterable[str] = Tenant.objects.values_list("name", flat=True)
         if unknown := unknown_among(self.tenants, chain(tenants, known)):
             faults["tenants"] = [f"There is no tenant {', '.join(unknown)}."]
@@ -165,18 +191,21 @@ class Attachment(Sparing):
         known = (f"{tenant}/{name}" for tenant, name in pairs)
         if unknown := unknown_among(self.projects, chain(projects, known)):
             faults["projects"] = [f"There is no project {', '.join(unknown)}."]
+        known = Cluster.objects.values_list("name", flat=True)
+        if unknown := unknown_among(self.clusters, chain(clusters, known)):
+            faults["clusters"] = [f"There is no cluster {', '.join(unknown)}."]
         if faults:
             raise ValidationError(faults)
 
-    def _named_before(self) -> tuple[list[str], list[str]]:
-        """The tenants and projects that it names already: they may be gone by now."""
+    def _named_before(self) -> tuple[list[str], list[str], list[str]]:
+        """The tenants, projects and clusters that it names already: they may be gone by now."""
         rows = type(self).objects.filter(pk=self.pk).order_by()
-        return rows.values_list("tenants", "projects").first() or ([], [])
+        return rows.values_list("tenants", "projects", "clusters").first() or ([], [], [])
 
     def on_declared(self, *, by: str, created: bool) -> None:
         """Refuse what somebody whom it binds could not have.
 
-        Raises Conflicting, Unserved, Deleting.
+        Raises Invalid, Conflicting, Unserved, Deleting.
         """
         if (
             type(self.policy_set)
@@ -202,8 +231,10 @@ class Attachment(Sparing):
         return self.exceptions.none()
 
     def targets(self) -> Iterable[int]:
-        """No cluster; whom it binds depends on the labels of tenants."""
+        """No cluster; whom it binds depends on labels of tenants, and of clusters if it asks."""
         read(TENANT_LABELS)
+        if self.cluster_selector:
+            read(ALL_LABELS)
         return ()
 
     def place(self, *, declared: bool) -> None:
@@ -213,6 +244,9 @@ class Attachment(Sparing):
             return
         bound, seen = self.impositions.order_by().values("tenant"), attached.attached
         rows = Tenant.objects.exclude(pk__in=bound).only("uid", "name", "labels")
+        if not seen.everywhere:
+            placed = TenantPlacement.objects.filter(cluster__in=clusters_of(seen)).order_by()
+            rows = rows.filter(pk__in=placed.values("tenant"))
         self.impositions.model.enrol_all([row for row in rows if seen.binds(row.name, row.labels)])
 
     def sum_up(self, lease: Lease | None, rows: Sequence[Any] | None = None) -> None:
@@ -247,3 +281,7 @@ class Attachment(Sparing):
             self.record(lease, synced, Condition("Ready", Status.FALSE, "Deleting", message))
             return Outcome(_LOOK)
         return super()._finish_deletion(lease)
+
+
+def _selector(text: str) -> Selector | None:
+    return Selector.parse(text) if text else None

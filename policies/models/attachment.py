@@ -13,7 +13,7 @@ from django.db.models import OuterRef, QuerySet, Subquery
 
 from clusters.models import Cluster
 from clusters.models.cluster import ALL_LABELS
-from policies.models.fitting import clusters_of, refuse_unfit, subject_of
+from policies.models.fitting import clusters_of, places_of, refuse_unfit
 from policies.models.policyset import PolicySet, governs
 from policies.models.progress import restless
 from policies.models.sparing import Sparing
@@ -67,7 +67,7 @@ class AttachmentQuerySet(QuerySet["Attachment"]):
         """Those of these that bind a tenant or one of its projects, reading the keys of each."""
         aimed = [row for row in self if row.attached.binds(tenant.name, tenant.labels)]
         attached = [row.attached for row in aimed]
-        places = subject_of(tenant, attached).places
+        places = places_of(tenant, attached)
         self._read_clusters(tenant, attached)
         found = [row for row, each in zip(aimed, attached, strict=True) if each.holds_in(places)]
         for row in found:

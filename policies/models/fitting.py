@@ -32,13 +32,17 @@ _ABOVE = {
 
 def subject_of(tenant: Tenant, attached: Sequence[Attached]) -> Subject:
     """Return a tenant as these see it: its clusters only where one of them asks."""
-    return _subject(tenant, _places(attached, tenant=tenant.pk))
+    return _subject(tenant, places_of(tenant, attached))
 
 
-def _subject(tenant: Tenant, places: Mapping[int, Sequence[Place]]) -> Subject:
+def places_of(tenant: Tenant, attached: Sequence[Attached]) -> Sequence[Place]:
+    """Return the clusters of a tenant; none, and nothing is asked, where none of these asks."""
+    return _places(attached, tenant=tenant.pk).get(tenant.pk, ())
+
+
+def _subject(tenant: Tenant, places: Sequence[Place]) -> Subject:
     names = tuple(sorted(project.name for project in tenant.projects.all()))
-    here = (*places.get(tenant.pk, ()),)
-    return Subject(tenant.name, tenant.labels, tenant.restrictions, names, here)
+    return Subject(tenant.name, tenant.labels, tenant.restrictions, names, tuple(places))
 
 
 def _places(attached: Sequence[Attached], **whose: object) -> Mapping[int, Sequence[Place]]:
@@ -90,7 +94,7 @@ def refuse_unfit(changed: Sequence[Attached], everything: Sequence[Attached], po
     refuse_above(changed, pointer if pointer == RULES else "")
     hold_rules([each.rules for each in changed], pointer)
     places = _places(everything)
-    subjects = ((tenant, _subject(tenant, places)) for tenant in _tenants())
+    subjects = ((tenant, _subject(tenant, places.get(tenant.pk, ()))) for tenant in _tenants())
     bound = [(tenant, subject) for tenant, subject in subjects if _binds(changed, subject)]
     titles = {each.title for each in changed}
     found = [

@@ -2,7 +2,7 @@
 
 import pytest
 
-from clusters.models import Cluster
+from clusters.models import Capability, Cluster
 from policies.models import Attachment, Imposition, PolicySet
 from policies.tasks import look
 from reconcile.models import Event, Work
@@ -233,6 +233,29 @@ def test_a_contradiction_counts_only_where_both_hold(fleet, pair):
         pair.declare("olga")
 
 
+def test_a_cluster_that_cannot_warn_refuses_only_what_would_hold_there(as_, fleet, pair):
+    old = Cluster.objects.get(name="prod-b")
+    Capability.objects.filter(name__startswith="baseline.", cluster=old).delete()
+    Capability.objects.create(cluster=old, name="baseline.4", served=True, version="4")
+    make_set()
+    where = f"{SETS}/strict/attachments"
+    body = {"name": "soft", "mode": "warn", "tenants": ["acme"]}
+    for places in ({}, {"clusters": ["prod-b"]}, {"cluster_selector": "region=eu"}):
+        found = problem(as_("olga").post(where, {**body, **places}), 422, "KN-CAPABILITY")
+        assert [each["cluster"] for each in found["unmet"]] == ["prod-b"]
+    assert as_("olga").post(where, {**body, "clusters": ["prod-a"]}).status_code == 201
+
+
+def test_a_network_rule_is_judged_by_what_holds_on_each_cluster(as_, fleet, pair):
+    attach(make_set(network={"egress_cidrs": ["10.0.0.0/8"]}), clusters=["prod-b"])
+    rest()
+    wide = [{"direction": "egress", "peers": [{"cidr": "11.0.0.0/8"}]}]
+    answer = as_("olga").patch("/api/v1/tenants/acme/projects/shop", {"network": wide})
+    found = problem(answer, 409, "KN-CONFLICT")
+    assert "policy set strict, version 1" in found["detail"]
+    assert pointers(found) == ["/network/0"]
+
+
 # --- Who sees what of it.
 
 
@@ -241,10 +264,9 @@ def test_its_people_learn_of_their_own_clusters_alone(as_, fleet, pair):
     row = attach(make_set(), clusters=["hidden", "prod-a"])
     rest()
     for name in ("alice", "bob"):
-        for path in ("/tenants/acme/policies", "/projects/acme/shop/policies"):
-            answer = as_(name).get(f"/api/v1{path}")
-            if answer.status_code == 404:
-                continue
+        for path in ("/policies", "/projects/shop/policies"):
+            answer = as_(name).get(f"/api/v1/tenants/acme{path}")
+            assert answer.status_code == 200
             assert "hidden" not in answer.content.decode()
             found = answer.json()
             assert found["enforce"] == []

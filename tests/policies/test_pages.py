@@ -83,7 +83,7 @@ def test_it_is_attached_to_some_clusters_by_a_form_and_tells_where_it_holds(brow
     assert (row.clusters, row.cluster_selector) == (["prod-a"], "region=eu")
     assert "region=eu" in text_of(olga.get(STRICT))
     settle()
-    for page in ("/tenants/acme/policies", "/projects/acme/shop/policies"):
+    for page in ("/tenants/acme/policies", "/tenants/acme/projects/shop/policies"):
         shown = text_of(browse("alice").get(page))
         assert "Nothing binds it on every cluster" in shown and "What binds it on" in shown
         assert "ClusterIP" in shown and "region=eu" not in shown

@@ -1,17 +1,24 @@
 """Attachments that hold on some clusters alone: from their names and labels to the ConfigMaps."""
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from clusters.models import Capability, Cluster
+from delivery.models import App, AppPlacement
 from policies.models import Attachment, Imposition, PolicySet
 from policies.tasks import look
 from reconcile.models import Event, Work
 from reconcile.refusals import Conflicting
-from tenancy.models import Project, Tenant
+from tenancy.models import Project, Tenant, TenantPlacement
 from tests.api.conftest import pointers, problem
 from tests.clusters.steps import hurry, settle
+from tests.delivery.samples import component
 from tests.people import make_globex
 from tests.policies.conftest import SETS, attach, make_set, parameters
+from tests.policies.simulated import HUB, deployment
+from tests.policies.test_findings import found, later, look_round
 
 pytestmark = pytest.mark.django_db
 INSIDE = {"service_types": "ClusterIP"}
@@ -103,6 +110,31 @@ def test_a_project_by_name_and_its_sibling_differ_on_that_cluster_alone(fleet, p
     rest()
     assert told(fleet) == ({}, {})
     assert told(fleet, namespace="acme--blog") == ({}, INSIDE)
+
+
+def test_the_tenant_itself_and_its_apps_are_told_by_cluster(fleet, pair):
+    rules = {**RULES, "node_selector": {"pool": "eu"}}
+    spared = attach(make_set(**rules), clusters=["prod-b"])
+    App(project=Project.objects.get(), name="site", components=[component()]).declare(by="alice")
+    rest()
+    tenants = {row.cluster.name: row.intent().restrictions for row in TenantPlacement.objects.all()}
+    assert tenants == {"prod-a": {}, "prod-b": rules}
+    apps = {row.cluster.name: row.intent().node_selector for row in AppPlacement.objects.all()}
+    assert apps == {"prod-a": {}, "prod-b": {"pool": "eu"}}
+
+    spared.make_exception(
+        "olga",
+        tenant="acme",
+        project="shop",
+        kind="service_types",
+        reason="An old load balancer.",
+        expires_at=timezone.now() + timedelta(hours=1),
+    )
+    rest()
+    pair.refresh_from_db()
+    assert pair.in_force("prod-b") == rules
+    assert pair.everywhere("prod-b") == {"node_selector": {"pool": "eu"}}
+    assert told(fleet) == ({}, {"node_selector": "pool=eu"})
 
 
 def test_nothing_comes_to_a_cluster_before_what_binds_it_there(fleet, shop, acme):
@@ -308,6 +340,18 @@ def test_it_is_simulated_and_looked_for_where_it_holds(as_, fleet, pair):
     assert look() == 1
     runs = PolicySet.objects.get().simulations.get(routine=True).runs.all()
     assert [run.cluster.name for run in runs] == ["prod-b"]
+
+
+def test_what_it_let_pass_is_over_once_it_holds_there_no_more(fleet, pair):
+    deployment(fleet, "bad", "nginx:1")
+    relabel("prod-a", stage="test")
+    attach(make_set(**HUB), mode="audit", cluster_selector="stage=test")
+    rest()
+    look_round()
+    assert found() == [("bad", "image_registries", "audit", True)]
+    relabel("prod-a")
+    later()
+    assert found() == [("bad", "image_registries", "audit", False)]
 
 
 def test_nobody_on_its_clusters_is_nobody_to_simulate_it_for(as_, fleet, acme):

@@ -65,7 +65,8 @@ class AttachmentAdmin(RowAdmin):
     search_fields = ("name", "policy_set__name")
     fields = (
         *("uid", "policy_set", "name", "mode", "version"),
-        *("every_tenant", "tenants", "tenant_selector", "projects", *_DECLARED),
+        *("every_tenant", "tenants", "tenant_selector", "projects"),
+        *("clusters", "cluster_selector", *_DECLARED),
     )
     inlines = (ExceptionInline,)
 
@@ -77,13 +78,18 @@ class ImpositionAdmin(RowAdmin):
     list_display = ("tenant", "phase", "updated_at")
     list_select_related = ("tenant",)
     search_fields = ("tenant__name",)
-    fields = ("uid", "tenant", "imposed", "attachments", *STATUS)
-    readonly_fields = ("imposed",)
+    fields = ("uid", "tenant", "imposed", "imposed_on", "attachments", *STATUS)
+    readonly_fields = ("imposed", "imposed_on")
 
     @admin.display(description="imposed")
     def imposed(self, row: Imposition) -> object:
         """What it has handed down."""
         return row.tenant.imposed
+
+    @admin.display(description="imposed instead, by cluster")
+    def imposed_on(self, row: Imposition) -> object:
+        """What it has handed down for single clusters."""
+        return row.tenant.imposed_on
 
 
 @admin.register(PolicyException)

@@ -1,6 +1,6 @@
 """What binds a tenant or a project, and from where: for its page and the API."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +9,7 @@ from django.utils import timezone
 from policies.models import Attachment, PolicyException
 from policies.models.fitting import subject_of
 from policies.models.progress import restless
-from policies.rules.binding import Attached, in_force, resolved
+from policies.rules.binding import Attached, Subject, in_force, resolved, views
 from tenancy.models import Project, Tenant
 from tenancy.rules.kinds import KINDS
 from tenancy.rules.modes import Mode
@@ -28,22 +28,23 @@ class Rule:
 
 @dataclass(frozen=True)
 class Bond:
-    """An attachment that binds it; `via` says how, `pinned` whether its version is fixed."""
+    """An attachment that binds it; `via` says how, `pinned` whether its version is fixed.
+
+    `clusters` are those of the tenant's that it holds on; None: every one, also those to come.
+    """
 
     attached: Attached
     via: str
     pinned: bool
+    clusters: list[str] | None = None
 
 
 @dataclass(frozen=True)
-class Explanation:
-    """All that binds a tenant or project by mode. `settled`: its clusters have followed."""
+class Held:
+    """What holds by mode, on every cluster or, in place of that, on those named."""
 
     rules: Mapping[Mode, list[Rule]]
-    bonds: list[Bond]
-    exceptions: list[PolicyException]
-    conflicts: list[Conflict] = field(default_factory=list)
-    settled: bool = True
+    clusters: tuple[str, ...] = ()
 
     @property
     def by_mode(self) -> list[tuple[str, list[Rule]]]:
@@ -51,29 +52,63 @@ class Explanation:
         return [(mode.value, rules) for mode, rules in self.rules.items() if rules]
 
 
+@dataclass(frozen=True)
+class Explanation(Held):
+    """All that binds a tenant or project by mode. `settled`: its clusters have followed.
+
+    `elsewhere` are the clusters of the tenant's on which more holds.
+    """
+
+    bonds: list[Bond] = field(default_factory=list)
+    exceptions: list[PolicyException] = field(default_factory=list)
+    conflicts: list[Conflict] = field(default_factory=list)
+    settled: bool = True
+    elsewhere: list[Held] = field(default_factory=list)
+
+
 def explain(row: Tenant | Project) -> Explanation:
     """Return what binds a tenant or a project by now."""
     tenant, project = (row.tenant, row.name) if isinstance(row, Project) else (row, "")
-    now, subject = timezone.now(), subject_of(tenant)
     rows = Attachment.objects.standing().binding(tenant)
     rows = [each for each in rows if _via(each.attached, tenant, project)]
     attached = [each.attached for each in rows]
-    found = resolved(subject, attached, now, project)
-    found[Mode.ENFORCE] = in_force(subject, attached, now, project)
+    subject = subject_of(tenant, attached)
+    common, *others = _by_view(subject, attached, project)
     spared = [
         each for one in rows for each in one.exceptions.all() if _concerns(each, tenant, project)
     ]
     moving = restless(Tenant.objects.filter(pk=tenant.pk, imposition__isnull=False))
+    conflicts = [each for _, found in (common, *others) for each in found]
     return Explanation(
-        rules={mode: _rules(each) for mode, each in found.items()},
+        rules=common[0].rules,
         bonds=[
-            Bond(one, _via(one, tenant, project), bool(each.version))
+            Bond(one, _via(one, tenant, project), bool(each.version), _where(one, subject))
             for each, one in zip(rows, attached, strict=True)
         ],
         exceptions=[each for each in spared if not each.expired],
-        conflicts=[each for mode in Mode for each in found[mode].conflicts],
+        conflicts=list(dict.fromkeys(conflicts)),
         settled=not moving,
+        elsewhere=[held for held, _ in others],
     )
+
+
+def _by_view(
+    subject: Subject, attached: Sequence[Attached], project: str
+) -> Iterator[tuple[Held, list[Conflict]]]:
+    """Yield what holds on every cluster, then where more does, each with what does not fit."""
+    now = timezone.now()
+    for view in views(subject, attached):
+        found = resolved(subject, attached, now, project, view.place)
+        found[Mode.ENFORCE] = in_force(subject, attached, now, project, view.place)
+        rules = {mode: _rules(each) for mode, each in found.items()}
+        yield Held(rules, view.clusters), [one for mode in Mode for one in found[mode].conflicts]
+
+
+def _where(attached: Attached, subject: Subject) -> list[str] | None:
+    """The clusters of the tenant alone: that others are named too is not its people's business."""
+    if attached.everywhere:
+        return None
+    return [place.name for place in subject.places if attached.holds_on(place)]
 
 
 def _via(attached: Attached, tenant: Tenant, project: str) -> str:

@@ -69,21 +69,28 @@ class AttachmentForm(DeclaredForm):
     )
     tenants = WordsField(label="Tenants", help_text="Names, separated by commas.")
     projects = WordsField(label="Projects", help_text="Each as tenant/project.")
+    clusters = WordsField(label="Clusters", help_text="Names, separated by commas.")
 
     class Meta:
         model = Attachment
         fields = (
             *("name", "mode", "version", "every_tenant"),
             *("tenants", "tenant_selector", "projects"),
+            *("clusters", "cluster_selector"),
         )
-        labels: ClassVar[dict[str, str]] = {"tenant_selector": "Tenants by their labels"}
+        labels: ClassVar[dict[str, str]] = {
+            "tenant_selector": "Tenants by their labels",
+            "cluster_selector": "Clusters by their labels",
+        }
         help_texts: ClassVar[dict[str, str]] = {
             "name": _NAME_HELP,
             "tenant_selector": "As in team=web, stage in (prod,qa), !legacy.",
+            "cluster_selector": "As in region=eu, stage!=test.",
         }
         widgets: ClassVar[dict[str, forms.Widget]] = {
             "name": forms.TextInput(attrs={**_QUIET, "autofocus": True}),
             "tenant_selector": forms.TextInput(attrs={**_QUIET, "class": "mono"}),
+            "cluster_selector": forms.TextInput(attrs={**_QUIET, "class": "mono"}),
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

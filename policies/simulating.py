@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from policies.models import PolicySet, Simulation
+from policies.models.fitting import refuse_above
 from policies.rules.binding import Attached
 from reconcile.refusals import Fault, Invalid
 from reconcile.selectors import Selector
@@ -47,7 +48,9 @@ def simulate(
             tenants=names,
             selector=selector,
         )
-    return Simulation.begin(policy_set, replace(attached, version=number, rules=found.rules), by)
+    attached = replace(attached, version=number, rules=found.rules)
+    refuse_above([attached], "/attachment")
+    return Simulation.begin(policy_set, attached, by)
 
 
 def _attached(policy_set: PolicySet, name: str) -> Attached:

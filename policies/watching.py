@@ -63,6 +63,7 @@ def _begin(row: Attachment) -> bool:
     try:
         begun = Simulation.begin(row.policy_set, row.attached, MANAGER, since=row.created_at)
     except Invalid:  # it binds nobody by now
+        Finding.objects.release_of(row)
         return False
     earlier = Simulation.objects.filter(routine=True, policy_set=row.policy_set_id, pk__lt=begun.pk)
     earlier.filter(attachment=row.name).delete()

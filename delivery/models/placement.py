@@ -100,7 +100,7 @@ class AppPlacement(Publishing):
             components=tuple(Component.of(declared) for declared in components),
             labels=app.labels,
             health_deadline=app.health_deadline,
-            node_selector=project.in_force().get("node_selector", {}),
+            node_selector=project.in_force(self.cluster_name).get("node_selector", {}),
             secrets=versions_on(self.cluster_id, project, names_used(components)),
             overdue=frozenset(self._overdue()),
         )

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from policies.api.serializers import ExceptionSerializer
-from policies.explaining import Explanation, explain
+from policies.explaining import Held, explain
 from tenancy.api.members import TeamOfProject, TeamOfTenant
 from tenancy.rules.modes import Mode
 
@@ -40,6 +40,12 @@ class BondSerializer(serializers.Serializer[Any]):
     pinned = serializers.BooleanField(help_text="False: it follows the newest version.")
     mode = serializers.ChoiceField(choices=list(Mode), source="attached.mode")
     via = serializers.CharField(help_text="How: by name, by labels, every tenant, or by projects.")
+    clusters = serializers.ListField(
+        child=serializers.CharField(),
+        allow_null=True,
+        help_text="On which clusters of the tenant's it holds. Null: on every one, also on those "
+        "to come.",
+    )
 
 
 class ConflictSerializer(serializers.Serializer[Any]):
@@ -53,35 +59,51 @@ class ConflictSerializer(serializers.Serializer[Any]):
     )
 
 
-class BoundSerializer(serializers.Serializer[Explanation]):
-    """All that binds it, by mode."""
+class ByModeSerializer(serializers.Serializer[Held]):
+    """What holds, by mode."""
 
     enforce = serializers.SerializerMethodField()
     warn = serializers.SerializerMethodField()
     audit = serializers.SerializerMethodField()
-    attachments = BondSerializer(many=True, source="bonds")
-    exceptions = ExceptionSerializer(many=True, help_text="Those that hold now.")
-    conflicts = ConflictSerializer(many=True)
-    settled = serializers.BooleanField(help_text="Whether its clusters have followed.")
 
     @of(BindingRuleSerializer(many=True))
-    def get_enforce(self, found: Explanation) -> list[Any]:
+    def get_enforce(self, found: Held) -> list[Any]:
         """What refuses, the tenant's own restrictions included."""
         return self._rules(found, Mode.ENFORCE)
 
     @of(BindingRuleSerializer(many=True))
-    def get_warn(self, found: Explanation) -> list[Any]:
+    def get_warn(self, found: Held) -> list[Any]:
         """What warns."""
         return self._rules(found, Mode.WARN)
 
     @of(BindingRuleSerializer(many=True))
-    def get_audit(self, found: Explanation) -> list[Any]:
+    def get_audit(self, found: Held) -> list[Any]:
         """What is written down."""
         return self._rules(found, Mode.AUDIT)
 
     @staticmethod
-    def _rules(found: Explanation, mode: Mode) -> list[Any]:
+    def _rules(found: Held, mode: Mode) -> list[Any]:
         return list(BindingRuleSerializer(found.rules[mode], many=True).data)
+
+
+class BoundThereSerializer(ByModeSerializer):
+    """What holds on some clusters, in place of what holds on every one."""
+
+    clusters = serializers.ListField(child=serializers.CharField())
+
+
+class BoundSerializer(ByModeSerializer):
+    """All that binds it, by mode: on every cluster, and on those where more holds."""
+
+    elsewhere = BoundThereSerializer(
+        many=True,
+        help_text="Clusters on which more holds, by attachments for some clusters alone, each with "
+        "all that holds there.",
+    )
+    attachments = BondSerializer(many=True, source="bonds")
+    exceptions = ExceptionSerializer(many=True, help_text="Those that hold now.")
+    conflicts = ConflictSerializer(many=True)
+    settled = serializers.BooleanField(help_text="Whether its clusters have followed.")
 
 
 class TenantPolicies(TeamOfTenant):

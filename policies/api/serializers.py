@@ -125,6 +125,19 @@ class AttachmentSerializer(DeclaredSerializer):
         max_length=1000,
         help_text="Projects by name, each as `tenant/project`.",
     )
+    clusters = serializers.ListField(
+        child=NameField(),
+        required=False,
+        max_length=1000,
+        help_text="It holds on these clusters and on those of `cluster_selector` alone. Without "
+        "both: on every cluster. Not with the rules `freeze` and `namespaces`.",
+    )
+    cluster_selector = StringField(
+        required=False,
+        allow_blank=True,
+        max_length=1000,
+        help_text="Clusters by their labels, written as `tenant_selector` is.",
+    )
     status = AttachmentStatusSerializer(  # type: ignore[assignment]
         source="*", read_only=True
     )

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -11,14 +10,16 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import OuterRef, QuerySet, Subquery
-from django.utils import timezone
 
-from policies.models.exception import PolicyException
-from policies.models.fitting import refuse_unfit
+from clusters.models import Cluster
+from clusters.models.cluster import ALL_LABELS
+from policies.models.fitting import clusters_of, places_of, refuse_unfit
 from policies.models.policyset import PolicySet, governs
 from policies.models.progress import restless
+from policies.models.sparing import Sparing
 from policies.models.validators import (
     unknown_among,
+    validate_clusters,
     validate_projects,
     validate_selector,
     validate_tenants,
@@ -27,18 +28,17 @@ from policies.models.version import PolicyVersion
 from policies.rules.binding import Attached
 from reconcile.grammar import validate_name
 from reconcile.loop import Outcome
-from reconcile.models import Event, Lease, marking, touch
-from reconcile.models.declared import Declared
+from reconcile.models import Lease
 from reconcile.models.rows import read
-from reconcile.refusals import Conflicting, Deleting, Fault, Invalid
+from reconcile.refusals import Conflicting, Deleting
 from reconcile.selectors import Selector
 from reconcile.values import Condition, Phase, Status
-from tenancy.models import Project, Tenant
+from tenancy.models import Project, Tenant, TenantPlacement
 from tenancy.models.imposed import TENANT_LABELS
 from tenancy.rules.modes import Mode
 
 if TYPE_CHECKING:
-    from django.db.models.fields.related_descriptors import ManyRelatedManager, RelatedManager
+    from django.db.models.fields.related_descriptors import ManyRelatedManager
 
     from policies.models.imposition import Imposition
 
@@ -65,22 +65,38 @@ class AttachmentQuerySet(QuerySet["Attachment"]):
 
     def binding(self, tenant: Tenant) -> "list[Attachment]":
         """Those of these that bind a tenant or one of its projects, reading the keys of each."""
-        found = [row for row in self if row.attached.binds(tenant.name, tenant.labels)]
+        aimed = [row for row in self if row.attached.binds(tenant.name, tenant.labels)]
+        attached = [row.attached for row in aimed]
+        places = places_of(tenant, attached)
+        self._read_clusters(tenant, attached)
+        found = [row for row, each in zip(aimed, attached, strict=True) if each.holds_in(places)]
         for row in found:
             read(row.key)
             read(row.policy_set.key)
         return found
 
+    @staticmethod
+    def _read_clusters(tenant: Tenant, attached: Sequence[Attached]) -> None:
+        """Read the keys of where the tenant is, as far as these ask."""
+        if not all(each.everywhere for each in attached):
+            read(tenant.clusters_key)
+        if any(each.cluster_selector for each in attached):
+            read(ALL_LABELS)
+
     def refuse_unfit(self, pointer: str) -> None:
         """Refuse what these impose where somebody whom they bind could not have it.
 
-        Raises Conflicting for a contradiction, naming both sources, and Unserved.
+        Raises Invalid for what no single cluster can be told, Conflicting for a contradiction,
+        naming both sources, and Unserved.
         """
         refuse_unfit([row.attached for row in self], Attachment.everything(), pointer)
 
 
-class Attachment(Declared):
-    """A policy set for tenants, by name or by their labels, or for projects."""
+class Attachment(Sparing):
+    """A policy set for tenants, by name or by their labels, or for projects.
+
+    On every cluster of theirs, or on those named or selected.
+    """
 
     policy_set = models.ForeignKey(PolicySet, on_delete=models.PROTECT, related_name="attachments")
     name = models.CharField(max_length=63, validators=[validate_name])
@@ -94,16 +110,20 @@ class Attachment(Declared):
         max_length=1000, blank=True, default="", validators=[validate_selector]
     )
     projects = models.JSONField(default=list, blank=True, validators=[validate_projects])
+    clusters = models.JSONField(default=list, blank=True, validators=[validate_clusters])
+    cluster_selector = models.CharField(
+        max_length=1000, blank=True, default="", validators=[validate_selector]
+    )
 
     objects = AttachmentQuerySet.as_manager()
 
     spec_fields: ClassVar[tuple[str, ...]] = (
         *("name", "mode", "version", "every_tenant", "tenants", "tenant_selector", "projects"),
+        *("clusters", "cluster_selector"),
     )
     pinned_rules: Any = None  # annotated by `standing`
 
     if TYPE_CHECKING:
-        exceptions: RelatedManager[PolicyException]
         impositions: ManyRelatedManager[Imposition, Any]
 
     class Meta:
@@ -134,8 +154,10 @@ class Attachment(Declared):
             rules=rules,
             every_tenant=self.every_tenant,
             tenants=frozenset(self.tenants),
-            selector=Selector.parse(self.tenant_selector) if self.tenant_selector else None,
+            selector=_selector(self.tenant_selector),
             projects=frozenset(self.projects),
+            clusters=frozenset(self.clusters),
+            cluster_selector=_selector(self.cluster_selector),
             exceptions=tuple(each.exempt for each in self.exceptions.all()) if self.pk else (),
         )
 
@@ -155,13 +177,13 @@ class Attachment(Declared):
     # --- Declaring it.
 
     def clean(self) -> None:
-        """Refuse versions, tenants and projects that there are not, and an aim at nobody."""
+        """Refuse versions, tenants, projects and clusters that there are not, and no aim at all."""
         faults: dict[str, list[str]] = {}
         if not (self.every_tenant or self.tenants or self.tenant_selector or self.projects):
             faults["tenants"] = ["Name tenants or projects, give a selector, or every tenant."]
         if self.version and not self.policy_set.versions.filter(number=self.version).exists():
             faults["version"] = ["There is no such version."]
-        tenants, projects = self._named_before()
+        tenants, projects, clusters = self._named_before()
         known: Iterable[str] = Tenant.objects.values_list("name", flat=True)
         if unknown := unknown_among(self.tenants, chain(tenants, known)):
             faults["tenants"] = [f"There is no tenant {', '.join(unknown)}."]
@@ -169,18 +191,21 @@ class Attachment(Declared):
         known = (f"{tenant}/{name}" for tenant, name in pairs)
         if unknown := unknown_among(self.projects, chain(projects, known)):
             faults["projects"] = [f"There is no project {', '.join(unknown)}."]
+        known = Cluster.objects.values_list("name", flat=True)
+        if unknown := unknown_among(self.clusters, chain(clusters, known)):
+            faults["clusters"] = [f"There is no cluster {', '.join(unknown)}."]
         if faults:
             raise ValidationError(faults)
 
-    def _named_before(self) -> tuple[list[str], list[str]]:
-        """The tenants and projects that it names already: they may be gone by now."""
+    def _named_before(self) -> tuple[list[str], list[str], list[str]]:
+        """The tenants, projects and clusters that it names already: they may be gone by now."""
         rows = type(self).objects.filter(pk=self.pk).order_by()
-        return rows.values_list("tenants", "projects").first() or ([], [])
+        return rows.values_list("tenants", "projects", "clusters").first() or ([], [], [])
 
     def on_declared(self, *, by: str, created: bool) -> None:
         """Refuse what somebody whom it binds could not have.
 
-        Raises Conflicting, Unserved, Deleting.
+        Raises Invalid, Conflicting, Unserved, Deleting.
         """
         if (
             type(self.policy_set)
@@ -199,50 +224,6 @@ class Attachment(Declared):
         self.mode = wanted
         return self.declare(by)
 
-    # --- Exceptions.
-
-    def make_exception(
-        self, by: str, *, tenant: str, project: str, kind: str, reason: str, expires_at: datetime
-    ) -> PolicyException:
-        """Spare a tenant, or one of its projects, one kind of its rules until then.
-
-        Raises Invalid.
-        """
-        row = PolicyException(
-            **{"attachment": self, "tenant": tenant, "project": project, "kind": kind},
-            reason=reason,
-            author=by,
-            expires_at=expires_at,
-        )
-        self._refuse_exception(row)
-        with marking():
-            row.save()
-            message = f"{by} made an exception from {kind} for {row.subject}: {reason}"
-            data = {"tenant": tenant, "project": project, "kind": kind}
-            data["expires_at"] = expires_at.isoformat()
-            Event.record(self, "ExceptionMade", message, actor=by, data=data)
-            touch(self.key)
-        return row
-
-    def end_exception(self, row: PolicyException, by: str) -> None:
-        """Let the rule hold again."""
-        with marking():
-            row.delete()
-            Event.record(self, "ExceptionEnded", f"{by} ended the {row}.", actor=by)
-            touch(self.key)
-
-    def _refuse_exception(self, row: PolicyException) -> None:
-        faults = []
-        if row.kind not in self.attached.rules:
-            faults.append(Fault("unknown", "The set has no rule of this kind.", "/kind"))
-        if row.expires_at <= timezone.now():
-            faults.append(Fault("past", "This has to be in the future.", "/expires_at"))
-        faults += row.bind()
-        if not 3 <= len(row.reason.strip()) <= 300:
-            faults.append(Fault("reason", "Say why, in 3 to 300 characters.", "/reason"))
-        if faults:
-            raise Invalid("Parts of the request are wrong.", errors=faults)
-
     # --- Binding: it is placed on no cluster, each tenant that it binds has a row of its own.
 
     def placements_of(self) -> "QuerySet[Any]":
@@ -250,8 +231,10 @@ class Attachment(Declared):
         return self.exceptions.none()
 
     def targets(self) -> Iterable[int]:
-        """No cluster; whom it binds depends on the labels of tenants."""
+        """No cluster; whom it binds depends on labels of tenants, and of clusters if it asks."""
         read(TENANT_LABELS)
+        if self.cluster_selector:
+            read(ALL_LABELS)
         return ()
 
     def place(self, *, declared: bool) -> None:
@@ -261,6 +244,9 @@ class Attachment(Declared):
             return
         bound, seen = self.impositions.order_by().values("tenant"), attached.attached
         rows = Tenant.objects.exclude(pk__in=bound).only("uid", "name", "labels")
+        if not seen.everywhere:
+            placed = TenantPlacement.objects.filter(cluster__in=clusters_of(seen)).order_by()
+            rows = rows.filter(pk__in=placed.values("tenant"))
         self.impositions.model.enrol_all([row for row in rows if seen.binds(row.name, row.labels)])
 
     def sum_up(self, lease: Lease | None, rows: Sequence[Any] | None = None) -> None:
@@ -295,3 +281,7 @@ class Attachment(Declared):
             self.record(lease, synced, Condition("Ready", Status.FALSE, "Deleting", message))
             return Outcome(_LOOK)
         return super()._finish_deletion(lease)
+
+
+def _selector(text: str) -> Selector | None:
+    return Selector.parse(text) if text else None

@@ -90,6 +90,10 @@ class FindingQuerySet(QuerySet["Finding"]):
         for keys in _parts(gone):
             self.filter(pk__in=keys).update(resolved_at=now)
 
+    def release_of(self, attachment: Attachment) -> int:
+        """Resolve what an attachment let pass that binds nobody by now."""
+        return self.open().filter(attachment=attachment).update(resolved_at=timezone.now())
+
     def release(self) -> int:
         """Resolve what is let pass no more: its attachment refuses by now, or is gone."""
         standing = Attachment.objects.standing().filter(mode__in=ADVISORY).order_by().values("pk")

@@ -8,13 +8,14 @@ from django.utils import timezone
 from policies.models.attachment import Attachment
 from policies.models.celrule import hold_rules
 from policies.models.fitting import subject_of
-from policies.rules.binding import conflicts, effect_on, in_force
+from policies.rules.binding import Effect, conflicts, effect_on, in_force, views
 from reconcile.loop import Outcome
 from reconcile.models import Event, Lease, marking
 from reconcile.models.rows import Row, read, reading
 from reconcile.refusals import Conflicting, Fault
 from reconcile.values import Condition, Phase, Status
 from tenancy.models import Tenant
+from tenancy.models.imposed import Imposing
 from tenancy.rules.network_bounds import NETWORK
 from tenancy.rules.resolving import Conflict
 
@@ -75,10 +76,12 @@ class Imposition(Row):
         """
         tenant, now = self.tenant, timezone.now()
         rows = Attachment.objects.standing().binding(tenant)
-        attached, subject = [row.attached for row in rows], subject_of(tenant)
+        attached = [row.attached for row in rows]
+        subject = subject_of(tenant, attached)
         effect = effect_on(subject, attached, now)
         self.attachments.set(rows)
-        tenant.impose(effect.as_imposed(), effect.projects)
+        clusters = {name: _imposing(each) for name, each in effect.clusters.items()}
+        tenant.impose(_imposing(effect), clusters)
         look_in = (effect.until - now).total_seconds() if effect.until else None
         return conflicts(subject, attached, now), look_in
 
@@ -99,12 +102,20 @@ class Imposition(Row):
             super().tell_phase(event)
 
 
+def _imposing(effect: Effect) -> Imposing:
+    return Imposing(effect.as_imposed(), effect.projects)
+
+
 def network_sources(tenant: Tenant, project: str) -> list[str]:
     """Name what bounds the network of a tenant, or of one of its projects, by enforced sets."""
-    subject = subject_of(tenant)
     attached = [row.attached for row in Attachment.objects.standing().binding(tenant)]
-    found = in_force(subject, attached, timezone.now(), project).origins.get(NETWORK, ())
-    return [origin.source for origin in found if origin.source != subject.own.name]
+    subject, now = subject_of(tenant, attached), timezone.now()
+    found = [
+        origin.source
+        for view in views(subject, attached)
+        for origin in in_force(subject, attached, now, project, view.place).origins.get(NETWORK, ())
+    ]
+    return [each for each in dict.fromkeys(found) if each != subject.own.name]
 
 
 def settle(tenant: Tenant, refusing: bool) -> None:
@@ -122,7 +133,7 @@ def settle(tenant: Tenant, refusing: bool) -> None:
     row.tenant = tenant
     row.enrol()
     found, _ = row.settle()
-    own = subject_of(tenant).own.name
+    own = subject_of(tenant, ()).own.name
     if refusing and (wrong := [each for each in found if each.blocking and own in each.sources]):
         faults = [Fault("contradiction", f"{each}", f"/restrictions/{each.kind}") for each in wrong]
         raise Conflicting(

@@ -12,6 +12,7 @@ from django.db.models import Count, QuerySet
 from django.utils import timezone
 
 from clusters.models import Cluster
+from policies.models.fitting import clusters_of
 from policies.models.policyset import PolicySet, governs
 from policies.models.predicting import predictions, within
 from policies.rules.binding import Attached
@@ -20,7 +21,7 @@ from reconcile.models import Event, Work
 from reconcile.models.pruning import drop
 from reconcile.refusals import Fault, Invalid
 from reconcile.values import JSON
-from tenancy.models import ProjectPlacement, Tenant
+from tenancy.models import ProjectPlacement, Tenant, TenantPlacement
 
 if TYPE_CHECKING:
     from django.db.models.fields.related_descriptors import RelatedManager
@@ -117,11 +118,12 @@ class Simulation(models.Model):
         *,
         since: datetime | None = None,
     ) -> "Simulation":
-        """Have a version tried on whom it would bind. Raises Invalid where that is nobody.
+        """Have a version tried on whom it would bind, and where. Raises Invalid for nobody.
 
         With `since` it is a routine: in silence, and of rollouts only those count that came later.
         """
-        scope = dict(_scope(attached))
+        held = None if attached.everywhere else clusters_of(attached)
+        scope = dict(_scope(attached, held))
         if not scope:
             fault = Fault("nobody", "No tenant with projects is meant by this.", "/tenants")
             raise Invalid("There is nobody to simulate this for.", errors=[fault])
@@ -138,7 +140,7 @@ class Simulation(models.Model):
                 routine=since is not None,
             )
             row._predict(since)
-            row._start()
+            row._start(held)
             if row.routine:
                 return row
             message = f"{by} simulates version {row.number} for {len(scope)} tenants."
@@ -154,9 +156,12 @@ class Simulation(models.Model):
         ]
         SimulationFinding.objects.bulk_create(found)
 
-    def _start(self) -> None:
+    def _start(self, held: list[int] | None) -> None:
         placed = self.places().order_by().values("cluster")
-        for cluster in Cluster.objects.filter(pk__in=placed).order_by("name"):
+        rows = Cluster.objects.filter(pk__in=placed)
+        if held is not None:
+            rows = rows.filter(pk__in=held)
+        for cluster in rows.order_by("name"):
             self.runs.create(cluster=cluster).enrol()
 
     # --- What it is about.
@@ -243,8 +248,11 @@ class SimulationFinding(models.Model):
         return f"{self.kind} {self.name} breaks {self.rule or 'something else'}"
 
 
-def _scope(attached: Attached) -> Iterator[tuple[str, list[str] | None]]:
+def _scope(attached: Attached, held: list[int] | None) -> Iterator[tuple[str, list[str] | None]]:
     tenants = Tenant.objects.filter(deletion_requested_at=None).only("name", "labels")
+    if held is not None:
+        placed = TenantPlacement.objects.filter(cluster__in=held).order_by()
+        tenants = tenants.filter(pk__in=placed.values("tenant"))
     for tenant in tenants.order_by("name"):
         if attached.via(tenant.name, tenant.labels):
             yield tenant.name, None

@@ -16,6 +16,12 @@ def validate_tenants(value: object) -> None:
         validate_name(name)
 
 
+def validate_clusters(value: object) -> None:
+    """Refuse what is not a list of names, each once."""
+    for name in _texts(value, "names of clusters"):
+        validate_name(name)
+
+
 def validate_projects(value: object) -> None:
     """Refuse what is not a list of `tenant/project`, each once."""
     for text in _texts(value, "projects, each as tenant/project"):

@@ -157,8 +157,13 @@ class Declared(Summing):
             row.enrol()
         if wanted != set(known):
             touch(self.key)
+        if wanted - set(known) and not declared:
+            self.on_joined()
         for cluster_pk, row in known.items():
             self._replace(row, selected=cluster_pk in wanted, declared=declared)
+
+    def on_joined(self) -> None:
+        """Write what belongs to clusters that a step has placed it on, in its transaction."""
 
     def carry_on(self) -> None:
         """Do to the placements what the next step would do, for whoever plans ahead."""

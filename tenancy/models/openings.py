@@ -71,9 +71,10 @@ def refuse_openings(tenant: "Tenant", project: "Project | None" = None) -> None:
         if not (tenant.network or (each and each.network)):
             continue
         if each:
-            each.refresh_from_db(fields=["imposed"])
+            each.refresh_from_db(fields=["imposed", "imposed_on"])
             each.tenant = tenant
-        if found := misfit(tenant, each, (each or tenant).in_force()):
+        views = (each or tenant).in_force_anywhere()
+        if found := next(filter(None, (misfit(tenant, each, rules) for rules in views)), None):
             ours = found.row is (project or tenant)
             pointer = f"/network/{found.place}" if ours else "/restrictions/network"
             raise _refusal(found, tenant, each.name if each else "", pointer)

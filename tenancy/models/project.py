@@ -228,7 +228,7 @@ class ProjectPlacement(Adoptable):
             limits=tenant.limits,
             isolation=tenant.isolation,
             network=(*tenant.network, *project.network),
-            **project.rules(),
+            **project.rules(self.cluster_name),
             owner_subjects=tuple(tenant.owner_subjects),
             role_bindings=tuple(tenant.role_bindings),
             cordoned=tenant.cordoned,

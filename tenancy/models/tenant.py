@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 
 from reconcile.grammar import validate_name
 from reconcile.loop import Adapter
+from reconcile.models import marking, touch
 from reconcile.models.convergent import Wait
 from reconcile.models.rows import read
 from reconcile.values import RepairMode
@@ -21,9 +22,9 @@ from tenancy.models.led import Led
 from tenancy.models.namespaces import refuse_moving_in, refuse_tenant
 from tenancy.models.openings import refuse_openings
 from tenancy.models.placed import Placed
-from tenancy.models.serving import refuse_unsafe, require, unsafe
+from tenancy.models.serving import refuse, refuse_unsafe, unmet_on, unsafe
 from tenancy.rules.freezing import without
-from tenancy.rules.needs import needs
+from tenancy.rules.needs import Need, needs
 
 
 class TenantQuerySet(QuerySet["Tenant"]):
@@ -97,7 +98,7 @@ class Tenant(Led, Placed, Bounded, Imposed):
         refuse_tenant(self, created=created)
         refuse_openings(self)
         self.keep_promises()
-        require(self.chosen(), "tenancy.native", needs(self))
+        self._refuse_unserved()
         fresh = self.placements.filter(observed_generation=0, deletion_requested_at=None)
         clusters = [row.cluster for row in fresh.select_related("cluster")]
         refuse_half_installed(clusters)
@@ -105,6 +106,20 @@ class Tenant(Led, Placed, Bounded, Imposed):
         refuse_unsafe(self)
         for project in self.projects.filter(deletion_requested_at=None):
             project.place(declared=True)
+
+    def on_joined(self) -> None:
+        """Nothing comes to a cluster before what binds it there."""
+        be_imposed(self, created=False, refusing=False)
+
+    def _refuse_unserved(self) -> None:
+        """Ask of each cluster what it would have to do, by what is imposed there."""
+        chosen = self.chosen()
+        unmet = unmet_on(chosen, [Need("tenancy.native"), *needs(self, self.imposed)])
+        common = {*needs(self, self.imposed)}
+        for cluster in (each for each in chosen if each.name in self.imposed_on):
+            more = {*needs(self, self.imposed_at(cluster.name))} - common
+            unmet += unmet_on([cluster], sorted(more))
+        refuse(unmet)
 
 
 class TenantPlacement(Adapted):
@@ -142,7 +157,7 @@ class TenantPlacement(Adapted):
             limits=tenant.limits,
             isolation=tenant.isolation,
             network=tuple(tenant.network),
-            restrictions=without(tenant.everywhere()),
+            restrictions=without(tenant.everywhere(self.cluster_name)),
             owners=tenant.owner_names(),
             owner_subjects=tuple(tenant.owner_subjects),
             role_bindings=tuple(tenant.role_bindings),
@@ -150,3 +165,9 @@ class TenantPlacement(Adapted):
             protected=tenant.deletion_protection,
             features=self.features(),
         )
+
+    def forget(self) -> None:
+        """As for any row; what bound its tenant there alone binds it no more."""
+        with marking():
+            super().forget()
+            touch(self.tenant.clusters_key)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from clusters.rule_names import ability_of
+from reconcile.values import JSON
 from tenancy.rules.freezing import without
 from tenancy.rules.modes import Mode
 from tenancy.rules.named import NAMED, named_in
@@ -37,7 +38,7 @@ IMPOSED: Mapping[str, tuple[str, ...]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Need:
     """A capability, and the field that needs it; empty for the object itself."""
 
@@ -45,9 +46,13 @@ class Need:
     field: str = ""
 
 
-def needs(spec: object) -> list[Need]:
-    """Return what the fields of an intent or a declared object need beside its adapter."""
-    imposed = getattr(spec, "imposed", None) or {}
+def needs(spec: object, imposed: Mapping[str, JSON] | None = None) -> list[Need]:
+    """Return what the fields of an intent or a declared object need beside its adapter.
+
+    `imposed` is what is imposed on it, by default what the intent says.
+    """
+    if imposed is None:
+        imposed = getattr(spec, "imposed", None) or {}
     restrictions = without(getattr(spec, "restrictions", None) or {})
     asked = {field: getattr(spec, field, None) for field in NEEDS} | {"restrictions": restrictions}
     own = [

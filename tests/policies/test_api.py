@@ -204,7 +204,7 @@ def test_it_is_attached_changed_promoted_and_detached(olgas, shop):
         pytest.param({"tenant_selector": "a in ("}, "/tenant_selector", id="no selector"),
         pytest.param({"every_tenant": True, "version": 7}, "/version", id="no such version"),
         pytest.param({"every_tenant": True, "mode": "off"}, "/mode", id="no such mode"),
-        pytest.param({"every_tenant": True, "clusters": []}, "/clusters", id="no such field"),
+        pytest.param({"every_tenant": True, "cluster": []}, "/cluster", id="no such field"),
     ],
 )
 def test_what_is_wrong_with_an_attachment_is_pointed_at(olgas, acme, body, pointer):

@@ -1,12 +1,22 @@
 """Which attachments bind whom, and what they come to: pure."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policies.rules.binding import Attached, Exempt, Subject, conflicts, effect_on, in_force
+from policies.rules.binding import (
+    Attached,
+    Exempt,
+    Place,
+    Subject,
+    conflicts,
+    effect_on,
+    in_force,
+    views,
+)
 from policies.rules.catalogue import CATALOGUE, starter
 from reconcile.selectors import Selector
 from tenancy.rules.kinds import restriction_problems
@@ -141,6 +151,107 @@ def test_each_project_is_bound_by_what_binds_its_tenant_less_its_own_exceptions(
     shop = effect.projects.get("shop", effect.tenant)
     for mode, rules in effect.tenant.items():
         assert rules.items() <= shop.get(mode, {}).items()
+
+
+# --- On some clusters alone.
+
+EU, US = Place("prod-eu", {"region": "eu"}), Place("prod-us", {"region": "us"})
+THERE = replace(ACME, places=(EU, US))
+
+
+@pytest.mark.parametrize(
+    ("where", "place", "holds"),
+    [
+        pytest.param({}, EU, True, id="every cluster"),
+        pytest.param({}, None, True, id="every cluster, also those to come"),
+        pytest.param({"clusters": frozenset(["prod-eu"])}, EU, True, id="by name"),
+        pytest.param({"clusters": frozenset(["prod-eu"])}, US, False, id="another's name"),
+        pytest.param({"clusters": frozenset(["prod-eu"])}, None, False, id="a name is not all"),
+        pytest.param({"cluster_selector": Selector.parse("region=eu")}, EU, True, id="by labels"),
+        pytest.param({"cluster_selector": Selector.parse("region=eu")}, US, False, id="others"),
+        pytest.param({"cluster_selector": Selector.parse("!gone")}, None, False, id="not all yet"),
+        pytest.param(
+            {"clusters": frozenset(["prod-us"]), "cluster_selector": Selector.parse("region=eu")},
+            EU,
+            True,
+            id="by name or labels",
+        ),
+    ],
+)
+def test_it_holds_on_the_clusters_that_it_names_or_selects(where, place, holds):
+    assert attached(every_tenant=True, **where).holds_on(place) is holds
+
+
+def test_one_set_audits_on_one_cluster_and_is_enforced_on_the_other():
+    both = [
+        attached(every_tenant=True, clusters=frozenset(["prod-us"])),
+        attached(mode=Mode.AUDIT, every_tenant=True, cluster_selector=Selector.parse("region=eu")),
+    ]
+    found = effect_on(THERE, both, NOW)
+    assert (found.tenant, found.projects) == ({}, {})
+    assert {name: each.tenant for name, each in found.clusters.items()} == {
+        "prod-eu": {"audit": ONLY_INSIDE},
+        "prod-us": {"enforce": ONLY_INSIDE},
+    }
+
+
+def test_what_holds_everywhere_holds_beside_what_holds_on_one_cluster():
+    both = [
+        attached(),
+        attached({"storage_classes": ["fast"]}, every_tenant=True, clusters=frozenset(["prod-eu"])),
+    ]
+    found = effect_on(THERE, both, NOW)
+    assert found.tenant == {"enforce": ONLY_INSIDE}
+    assert {name: each.tenant for name, each in found.clusters.items()} == {
+        "prod-eu": {"enforce": {**ONLY_INSIDE, "storage_classes": ["fast"]}}
+    }
+
+
+def test_a_cluster_on_which_it_comes_to_the_same_is_not_told_apart():
+    again = attached(every_tenant=True, clusters=frozenset(["prod-eu"]))
+    assert effect_on(THERE, [attached(), again], NOW).clusters == {}
+
+
+def test_nothing_is_told_of_clusters_that_the_tenant_is_not_on():
+    away = attached(every_tenant=True, clusters=frozenset(["elsewhere"]))
+    assert effect_on(THERE, [away], NOW) == effect_on(THERE, [], NOW)
+    assert not away.holds_in(THERE.places)
+
+
+def test_a_project_is_bound_on_one_cluster_alone_and_spared_there():
+    where = {"clusters": frozenset(["prod-eu"])}
+    named = attached(projects=frozenset(["acme/shop"]), **where)
+    found = effect_on(THERE, [named], NOW)
+    assert (found.tenant, found.projects) == ({}, {})
+    assert found.clusters["prod-eu"].projects == {"shop": {"enforce": ONLY_INSIDE}}
+    exempt = attached(every_tenant=True, exceptions=(spared("shop"),), **where)
+    there = effect_on(THERE, [exempt], NOW)
+    assert there.until == LATER
+    assert there.clusters["prod-eu"].as_imposed() == {
+        "enforce": ONLY_INSIDE,
+        "excepted": ["service_types"],
+    }
+
+
+def test_what_holds_on_different_clusters_does_not_contradict_itself():
+    def pool(name: str, cluster: str) -> Attached:
+        rules = {"node_selector": {"pool": name}}
+        return attached(rules, every_tenant=True, clusters=frozenset([cluster]))
+
+    assert conflicts(THERE, [pool("a", "prod-eu"), pool("b", "prod-us")], NOW) == []
+    (found,) = conflicts(THERE, [pool("a", "prod-eu"), pool("b", "prod-eu")], NOW)
+    assert found.blocking
+
+
+def test_clusters_on_which_the_same_holds_are_asked_once():
+    many = tuple(Place(f"c-{number}", {"region": "eu"}) for number in range(50))
+    eu = attached(every_tenant=True, cluster_selector=Selector.parse("region=eu"))
+    common, there = views(replace(ACME, places=(*many, US)), [eu])
+    assert common.place is None and len(there.clusters) == 50
+    assert len(effect_on(replace(ACME, places=many), [eu], NOW).clusters) == 50
+
+
+# --- The catalogue.
 
 
 @pytest.mark.parametrize("each", CATALOGUE, ids=lambda each: each.name)

@@ -69,6 +69,26 @@ def test_another_rule_makes_a_version_and_shows_the_difference(browse, bound):
     assert browse("carol").get(f"{STRICT}/versions/3").status_code == 404
 
 
+def test_it_is_attached_to_some_clusters_by_a_form_and_tells_where_it_holds(browse, shop):
+    make_set()
+    olga = browse("olga")
+    form = text_of(olga.get(f"{STRICT}/attach"))
+    assert "On which clusters" in form and "Clusters by their labels" in form
+    sent = {"name": "eu", "mode": "enforce", "tenants": "acme", "clusters": "prod-a, nowhere"}
+    refused = olga.post(f"{STRICT}/attach", sent)
+    assert refused.status_code == 422 and "There is no cluster nowhere." in text_of(refused)
+    sent |= {"clusters": "prod-a", "cluster_selector": "region=eu"}
+    assert olga.post(f"{STRICT}/attach", sent).status_code == 302
+    row = Attachment.objects.get()
+    assert (row.clusters, row.cluster_selector) == (["prod-a"], "region=eu")
+    assert "region=eu" in text_of(olga.get(STRICT))
+    settle()
+    for page in ("/tenants/acme/policies", "/tenants/acme/projects/shop/policies"):
+        shown = text_of(browse("alice").get(page))
+        assert "Nothing binds it on every cluster" in shown and "What binds it on" in shown
+        assert "ClusterIP" in shown and "region=eu" not in shown
+
+
 def test_it_is_attached_by_a_form(browse, shop):
     make_set()
     olga = browse("olga")

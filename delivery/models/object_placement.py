@@ -57,7 +57,7 @@ class ObjectPlacement(Projected):
         """Whether what is wanted was written here before."""
         body = self.applied.body_on(self.cluster.name)
         known = AppliedObject.recorded(self.label, self.pk)
-        return bool(body) and body["metadata"]["name"] in {ref.name for ref in known}
+        return body is not None and body["metadata"]["name"] in {ref.name for ref in known}
 
     def adapter(self) -> Adapter[ObjectIntent]:
         """Plain Kubernetes, or KubeVela's engine."""

@@ -144,8 +144,9 @@ class PublishedDefinition(Published):
             more = f" and {len(using) - 5} more" if len(using) > 5 else ""
             listed = ", ".join(using[:5])
             text = f"{self} is used by {listed}{more}. Have them use another type first."
-            users = "workflows" if self.kind == PublishedKind.STEP else "apps"
-            raise Conflicting(text, **{users: using[:100]})
+            if self.kind == PublishedKind.STEP:
+                raise Conflicting(text, workflows=using[:100])
+            raise Conflicting(text, apps=using[:100])
 
     def used_by(self) -> list[str]:
         """Name the apps that use its type now or are to run a revision that does, by path.

@@ -3,7 +3,7 @@
 import pytest
 
 from clusters.models import Capability
-from delivery.models import App, TypeList, Workflow
+from delivery.models import App, PublishedDefinition, TypeList, Workflow
 from delivery.rules.engine_steps import LONGEST_NAME, engine_body, object_name, row_name
 from delivery.rules.published_types import Published
 from delivery.rules.workflows import property_problems, step_problems
@@ -217,8 +217,6 @@ def test_an_inline_workflow_of_an_app_is_refused_at_its_own_place(as_, shop):
 
 def test_apply_component_stays_refused_even_when_it_is_published(as_, shop):
     publish("audit", None)
-    from delivery.models import PublishedDefinition
-
     PublishedDefinition.objects.filter(name="audit").update(name="apply-component")
     answer = post(as_("bob"), step("a", "apply-component"))
     body = problem(answer, 422, "KN-CAPABILITY")

@@ -7,9 +7,10 @@ from django.utils import timezone
 
 from clusters.kinds import CONFIG_MAP
 from clusters.models import Capability
+from clusters.watch.targets import applied_kinds, eligible, targets
 from delivery.adapters.engine import EngineSteps
 from delivery.adapters.objects import ObjectIntent
-from delivery.models import ProjectObject, TypeList, Workflow
+from delivery.models import ProjectObject, Workflow
 from delivery.rules.engine_steps import engine_body
 from reconcile.values import MANAGED_BY, Live, Ref
 from tenancy.models import Project
@@ -18,6 +19,7 @@ from tests.delivery.engines import allow, announce, engine, play, shop
 from tests.delivery.flows import declare, phases, run, step, told
 from tests.delivery.test_choosing import look_at_clusters
 from tests.kubevela import install, install_engine, runs
+from tests.people import make_acme
 
 __all__ = ["engine", "shop"]
 
@@ -312,9 +314,18 @@ def test_people_see_where_it_runs_and_take_it_away(as_, shop, engine):
     assert phases(found) == {"announce": "failed"}
 
 
-def test_a_cluster_without_an_engine_is_asked_for_nothing_of_it(fleet, prod, people):
-    from tests.people import make_acme
+def watched() -> set[str]:
+    """The kinds that the watcher follows, on all clusters together."""
+    return {kind.name for each in targets(applied_kinds(), eligible()) for kind in each.kinds}
 
+
+def test_the_kind_is_watched_where_there_is_one(shop, engine):
+    assert "WorkflowRun" not in watched()
+    run(declare(shop, announce()))
+    assert "WorkflowRun" in watched()
+
+
+def test_a_cluster_without_an_engine_is_asked_for_nothing_of_it(fleet, prod, people):
     project = Project(tenant=make_acme(placement={"clusters": ["prod-a"]}), name="shop")
     project.declare(by="alice")
     settle()
@@ -325,4 +336,4 @@ def test_a_cluster_without_an_engine_is_asked_for_nothing_of_it(fleet, prod, peo
     assert "WorkflowRun" not in {kind.name for kind in row.adapter().kinds}
     assert row.needs(row.intent()) == ("baseline.4",)
     assert {ref.kind for _, ref in fleet["prod-a"].writes} == {CONFIG_MAP}
-    assert not TypeList.objects.exists()
+    assert "WorkflowRun" not in watched()

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 # 2: the namespace of plans; 3: the policies that enforce the rules of tenants; 4: delivery's
 # rights; 5: the same policies bound to warn and audit, the one of image references, the role of
 # KubeVela's account in projects, the policy that keeps it to KubeVela, and the namespace of
-# simulations; 6: the policy that bounds the network, and a look at definitions of steps
-BASELINE = 6
+# simulations; 6: the policy that bounds the network, and a look at definitions of steps; 7: rights
+# on KubeVela's WorkflowRuns, and the policy that guards them
+BASELINE = 7
 SYSTEM_NAMESPACE = "kubenova-system"
 GRANTS_NAMESPACE = "kubenova-grants"
 SIMULATION_NAMESPACE = "kubenova-simulation"  # where policies are tried on copies, by dry run

@@ -73,6 +73,7 @@ def platforms(cluster: Reachable, served: Served) -> Iterator[Ability]:
     """Yield what each platform offers. Raises ClusterError when the cluster does not answer."""
     yield from _capsule(cluster, served)
     yield from _kubevela(cluster, served)
+    yield from _engine(served)
 
 
 def numbers(version: str) -> tuple[int, int, int]:
@@ -212,8 +213,17 @@ def _kubevela(cluster: Reachable, served: Served) -> Iterator[Ability]:
     yield Ability(f"{KUBEVELA}.authentication", authenticates, version, off)
     fault = _fault_of_kubevela(served, authenticates=authenticates)
     yield Ability(KUBEVELA, not fault, version, fault)
+
+
+def _engine(served: Served) -> Iterator[Ability]:
+    """KubeVela's engine for WorkflowRuns, which has a chart of its own and comes without the rest.
+
+    Where neither is, nothing is said.
+    """
     runs = _serves(served, WORKFLOW_RUN)
-    yield Ability("delivery.workflowrun", runs, "", "" if runs else "WorkflowRun is not served.")
+    if runs or _serves(served, APPLICATION):
+        told = "" if runs else "WorkflowRun is not served."
+        yield Ability("delivery.workflowrun", runs, "", told)
 
 
 def _fault_of_kubevela(served: Served, *, authenticates: bool) -> str:

@@ -205,7 +205,7 @@ def _vela(cluster: str, sight: Sight) -> Iterator[Found]:
     if sight.vela.down:
         yield _down("kubevela-down", Stage.DELIVERY, "KubeVela", sight.vela)
     if not sight.workflow_runs:
-        told = "WorkflowRun is not served: workflows that run outside of an app cannot be offered."
+        told = "WorkflowRun is not served: no step of a workflow can have KubeVela carry it out."
         fix = _upgrade("vela-workflow", WORKFLOW_CHART, namespace)
         yield Found("kubevela-workflowrun", Stage.DELIVERY, Severity.INFO, told, fix)
 

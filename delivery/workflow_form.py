@@ -13,7 +13,8 @@ from reconcile.pages.forms import DeclaredForm, PageForm
 
 STEPS_HELP = (
     f"As YAML or JSON, a list: each step has a name, a type ({', '.join(STEP_TYPES)}) and its "
-    "properties; if, timeout, dependsOn, inputs, outputs and subSteps where they are needed."
+    "properties; if, timeout, dependsOn, inputs, outputs and subSteps where they are needed. Types "
+    "that operators have published take clusters as well."
 )
 _WHY = {"placeholder": "Why, in a sentence", "maxlength": 300}
 

@@ -21,3 +21,4 @@ PATCH_TYPES = ("json-merge-patch", "json-patch")
 # The account of a project that KubeVela acts by, and the first baseline that has its role.
 DEPLOYER = "kubenova-deployer"
 DEPLOYER_RIGHTS = "baseline.5"
+RUN_RIGHTS = "baseline.7"  # the first one by which KubeNova writes WorkflowRuns

@@ -39,6 +39,8 @@ _FORBIDDEN = (
     ("authentication.k8s.io", "tokenreviews"),
     ("certificates.k8s.io", "certificatesigningrequests"),
     ("core.oam.dev", "applications"),
+    ("core.oam.dev", "workflowruns"),
+    ("core.oam.dev", "workflowruns/status"),
     ("rbac.authorization.k8s.io", "clusterrolebindings"),
     ("rbac.authorization.k8s.io", "clusterroles"),
     ("storage.k8s.io", "storageclasses"),

@@ -14,6 +14,7 @@ from clusters.adapters.kubevela import (
     COMPONENT_DEFINITION,
     STEP_DEFINITION,
     TRAIT_DEFINITION,
+    WORKFLOW_RUN,
 )
 from clusters.intents import (
     ACCOUNT,
@@ -115,7 +116,8 @@ _DEPLOYED = [
 # Not among what is projected above, which the watcher follows everywhere: in projects alone.
 _WRITTEN_SECRETS = rule("", ("secrets",), ("get", "list", *_WRITE))
 # KubeVela's, for KubeNova alone: whoever writes these has KubeVela act.
-_APPLICATIONS = rule(APPLICATION.group, (APPLICATION.plural,), _ALL)
+_ENGINE = (APPLICATION.plural, WORKFLOW_RUN.plural)
+_FOR_KUBEVELA = rule(APPLICATION.group, _ENGINE, _ALL)
 _SEEN_BY_THE_PROJECTOR = [
     rule("", ("events", "pods"), _READ),
     rule("", ("pods/log",), ("get",)),
@@ -132,7 +134,7 @@ _MANAGED = [
     rule("admissionregistration.k8s.io", _POLICIES, _READ),
     rule("admissionregistration.k8s.io", _WEBHOOKS, _READ),
     rule(CAPSULE, CAPSULE_WRITTEN, _ALL),
-    rule(APPLICATION.group, (APPLICATION.plural, *_DEFINITIONS), _READ),
+    rule(APPLICATION.group, (*_ENGINE, *_DEFINITIONS), _READ),
     rule(CAPSULE, ("capsuleconfigurations",), _READ),
     rule("apiextensions.k8s.io", ("customresourcedefinitions",), _READ),
     rule("authentication.k8s.io", ("selfsubjectreviews", "tokenreviews"), ("create",)),
@@ -162,7 +164,7 @@ def cluster_roles() -> dict[str, list[JSON]]:
     developer = [*_SEEN_BY_ALL, *_WORKED_WITH_BY_DEVELOPERS]
     return {
         MANAGER_ROLE: _MANAGED,
-        PROJECTOR: [*_PROJECTED, _APPLICATIONS, _WRITTEN_SECRETS, *_SEEN_BY_THE_PROJECTOR],
+        PROJECTOR: [*_PROJECTED, _FOR_KUBEVELA, _WRITTEN_SECRETS, *_SEEN_BY_THE_PROJECTOR],
         DEPLOYER_ROLE: _DEPLOYED,
         READ_ONLY: _SEEN_BY_ALL,
         TENANT_ADMIN: [*developer, *_LEFT_TO_TENANT_ADMINS],

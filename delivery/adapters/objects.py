@@ -11,12 +11,16 @@ from reconcile.values import JSON, PROJECT, TENANT, Assessment, Health, Kind, Li
 
 @dataclass(frozen=True)
 class ObjectIntent:
-    """An object on a cluster, as it was declared and found valid; None: none is wanted here."""
+    """An object on a cluster, as it was declared and found valid; None: none is wanted here.
+
+    `made` says that KubeNova has written it there before.
+    """
 
     tenant: str
     project: str
     namespace: str
     body: JSON | None
+    made: bool = False
 
 
 class Objects:
@@ -27,15 +31,7 @@ class Objects:
 
     def render(self, intent: ObjectIntent) -> list[JSON]:
         """The object, in the namespace of its project and with the labels of it."""
-        if intent.body is None:
-            return []
-        body = deepcopy(intent.body)
-        labels = body["metadata"].get("labels") or {}
-        body["metadata"] |= {
-            "namespace": intent.namespace,
-            "labels": {**labels, TENANT: intent.tenant, PROJECT: intent.project},
-        }
-        return [body]
+        return rendered(intent)
 
     def assess(self, intent: ObjectIntent, seen: Mapping[Ref, Live]) -> Assessment:
         """Ready when it is there; a Job when it is complete."""
@@ -46,6 +42,19 @@ class Objects:
         if live is None:
             return Assessment(Health.PROGRESSING, "Writing", "The object is being written.")
         return _job(live.body) if kind == JOB else Assessment(Health.READY, "Written")
+
+
+def rendered(intent: ObjectIntent) -> list[JSON]:
+    """Return the object as it is to be in the namespace of its project; none where none is."""
+    if intent.body is None:
+        return []
+    body = deepcopy(intent.body)
+    labels = body["metadata"].get("labels") or {}
+    body["metadata"] |= {
+        "namespace": intent.namespace,
+        "labels": {**labels, TENANT: intent.tenant, PROJECT: intent.project},
+    }
+    return [body]
 
 
 def _job(body: JSON) -> Assessment:

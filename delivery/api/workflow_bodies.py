@@ -38,10 +38,17 @@ class WorkflowSubStepSerializer(StrictSerializer):
     """What a step does, and when."""
 
     name = StringField(help_text="A DNS label, unique in the workflow.")
-    type = serializers.ChoiceField(choices=STEP_TYPES, help_text="As KubeVela calls them.")
+    type = StringField(
+        help_text=f"As KubeVela calls them: {', '.join(STEP_TYPES)}, or a type that was published."
+    )
     properties = serializers.JSONField(required=False)
     timeout = StringField(required=False, help_text="Such as 90s, 30m or 1h30m.")
     dependsOn = serializers.ListField(child=StringField(), required=False)
+    clusters = serializers.ListField(
+        child=StringField(),
+        required=False,
+        help_text="Of a published type: where KubeVela carries it out. Left out: everywhere.",
+    )
     inputs = WorkflowStepInputSerializer(many=True, required=False)
     outputs = WorkflowStepOutputSerializer(many=True, required=False)
 

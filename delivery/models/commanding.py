@@ -7,7 +7,7 @@ from delivery.rules.running import (
     RunState,
     Step,
     StepPhase,
-    fresh,
+    again,
     to_retry,
 )
 from reconcile.correlation import correlate, correlation_id, new_correlation_id
@@ -109,12 +109,12 @@ class Commanding(Stepping):
                 raise Conflicting(text, state=self.state)
             self.refuse_second(workflow)
             self.refuse_superseded()
-            again = to_retry(self.steps, self.progress)
-            for name in again:
-                self.progress[name] = fresh()
+            anew = to_retry(self.steps, self.progress)
+            for name in anew:
+                self.progress[name] = again(self.progress[name])
             self.state, self.finished_at = RunState.RUNNING, None
             self.correlation_id = correlation_id() or new_correlation_id()
-            names = [name for name in self.steps if name in again]
+            names = [name for name in self.steps if name in anew]
             text = _told(f"{self} is retried by {by}: {', '.join(names)}", message)
             self.tell("RunRetried", text, actor=by, data={"steps": names})
             self.keep()

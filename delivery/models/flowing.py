@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from django.db import models
 
+from delivery.models.published_types import published_steps
 from delivery.models.retreating import Retreating
 from delivery.models.validators import validate_workflow
 from delivery.rules.rolling import SUFFIX, own_steps, rolling_problems, workflow_problems
@@ -46,7 +47,9 @@ class Flowing(Retreating):
 
     def workflow_faults(self) -> list[Problem]:
         """Return why it cannot be rolled out so: by waves as well, or by what is not there."""
-        if not self.workflow or workflow_problems(self.workflow):
+        if not self.workflow:
+            return []
+        if workflow_problems(self.workflow, published_steps(self.workflow.get("steps"))):
             return []  # which is refused already
         if self.change.at_once:
             return []  # it leads back without a run, whatever became of a workflow

@@ -5,10 +5,14 @@ from typing import ClassVar
 
 from django.db import models
 
+from clusters.adapters.kubevela import RUN_RIGHTS
 from clusters.models import Projected
+from delivery.adapters.engine import EngineSteps
 from delivery.adapters.objects import ObjectIntent, Objects
 from delivery.models.project_object import ProjectObject
+from delivery.models.serving import step_needs
 from reconcile.loop import Adapter
+from reconcile.models import AppliedObject
 from reconcile.models.rows import read
 from reconcile.values import RepairMode
 
@@ -30,7 +34,9 @@ class ObjectPlacement(Projected):
 
     @property
     def repair_mode(self) -> RepairMode:
-        """Its tenant's."""
+        """Its tenant's; what the engine carries out is never done again unasked, but shown."""
+        if self.applied.by_engine:
+            return RepairMode.MANUAL
         tenant = self.applied.project.tenant
         read(tenant.key)
         return RepairMode(tenant.repair_mode)
@@ -44,17 +50,29 @@ class ObjectPlacement(Projected):
             project=project.name,
             namespace=home.namespace if home else project.namespace,
             body=self.applied.body_on(self.cluster.name),
+            made=self.applied.by_engine and self._is_made(),
         )
 
+    def _is_made(self) -> bool:
+        """Whether what is wanted was written here before."""
+        body = self.applied.body_on(self.cluster.name)
+        known = AppliedObject.recorded(self.label, self.pk)
+        return body is not None and body["metadata"]["name"] in {ref.name for ref in known}
+
     def adapter(self) -> Adapter[ObjectIntent]:
-        """Plain Kubernetes."""
-        return Objects()
+        """Plain Kubernetes, or KubeVela's engine."""
+        return EngineSteps() if self.applied.by_engine else Objects()
 
     @property
     def adapter_name(self) -> str:
-        """Always the same."""
-        return Objects.name
+        """That of what it is."""
+        return self.adapter().name
 
     def needs(self, intent: ObjectIntent) -> Iterable[str]:
-        """The right to write such objects."""
-        return (_RIGHTS,)
+        """The right to write such objects; before an engine gets a step, what that takes."""
+        if not self.applied.by_engine:
+            return (_RIGHTS,)
+        if intent.made or intent.body is None:
+            return (RUN_RIGHTS,)
+        (step,) = intent.body["spec"]["workflowSpec"]["steps"]
+        return tuple(step_needs(step["type"]))

@@ -9,6 +9,7 @@ from django.db import models
 from delivery.models.in_project import InProject, InProjectQuerySet
 from delivery.models.validators import errors_of
 from delivery.models.workflow import Workflow
+from delivery.rules.engine_steps import ROWS
 from delivery.rules.objects import object_problems
 from reconcile.models import marking
 from reconcile.models.rows import read
@@ -26,6 +27,9 @@ class ProjectObject(InProject):
     `bodies` holds what is wanted by the name of a cluster, under `EVERYWHERE` for all the others
     of the project. So a step for one cluster leaves alone what an earlier one has brought to
     another. `name` is the kind and the object's own name, such as `configmap-settings`.
+
+    What KubeVela's engine carries out is one as well, by its step (`by_engine`): for the clusters
+    that there were when the step began, and None on those where it was taken away again.
     """
 
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="objects_applied")
@@ -34,6 +38,9 @@ class ProjectObject(InProject):
     bodies = models.JSONField(default=dict)
 
     objects = InProjectQuerySet.as_manager()
+
+    # Whether the declaration under way takes away: that holds in a cordoned tenant as well.
+    dropping = False
 
     spec_fields: ClassVar[tuple[str, ...]] = ("name", "bodies")
 
@@ -48,6 +55,11 @@ class ProjectObject(InProject):
         """As people know it."""
         return "Object"
 
+    @property
+    def by_engine(self) -> bool:
+        """Whether it is a WorkflowRun: no kind that steps apply has a name that begins so."""
+        return self.name.startswith(ROWS)
+
     def body_on(self, cluster: str) -> JSON | None:
         """What is wanted on a cluster; None for nothing."""
         found: JSON | None = self.bodies.get(cluster, self.bodies.get(EVERYWHERE))
@@ -58,6 +70,8 @@ class ProjectObject(InProject):
         """What is wanted where: each body once, with its clusters; without any, everywhere else."""
         found: list[JSON] = []
         for cluster, body in sorted(self.bodies.items()):
+            if body is None:
+                continue
             names = [cluster] if cluster else []
             same = next((each for each in found if names and each["value"] == body), None)
             if same and same["clusters"]:
@@ -67,14 +81,30 @@ class ProjectObject(InProject):
         return found
 
     def want(self, body: JSON, clusters: Collection[str]) -> None:
-        """Want this body on these clusters; without any, on all of them and nothing else."""
+        """Want this body on these clusters; without any, on all of them and nothing else.
+
+        What the engine is to carry out takes the place of all that it had before.
+        """
         named = dict.fromkeys(clusters, body)
-        self.bodies = {**self.bodies, **named} if named else {EVERYWHERE: body}
+        kept = {} if self.by_engine else self.bodies
+        self.bodies = {**kept, **named} if named else {EVERYWHERE: body}
+
+    def drop(self, name: str, but: Collection[str], *, by: str) -> None:
+        """Want the object of that name no more, but on these clusters."""
+        left = {
+            cluster: body if cluster in but or body is None else _unless(body, name)
+            for cluster, body in self.bodies.items()
+        }
+        if left != self.bodies:
+            self.bodies, self.dropping = left, True
+            self.declare(by)
 
     # --- What is declared.
 
     def clean(self) -> None:
-        """Refuse what no step may apply."""
+        """Refuse what no step may apply; what the engine gets, steps do not say."""
+        if self.by_engine:
+            return
         for body in self.bodies.values():
             if problems := list(object_problems(body)):
                 raise ValidationError({"bodies": errors_of(problems)})
@@ -93,7 +123,8 @@ class ProjectObject(InProject):
             raise Deleting(f"{self.project} is being deleted and takes no objects.")
         if Workflow.objects.filter(pk=self.workflow_id, deletion_requested_at=None).count() == 0:
             raise Deleting(f"{self.workflow} is being deleted and applies nothing.")
-        self.refuse_cordoned()
+        if not self.dropping:
+            self.refuse_cordoned()
         known = ProjectObject.objects.filter(project=self.project_id)
         if created and known.count() > MAX_OBJECTS:
             text = f"Steps may apply {MAX_OBJECTS} objects in a project."
@@ -118,3 +149,7 @@ class ProjectObject(InProject):
         row = found or cls(project=workflow.project, workflow=workflow, name=name)
         row.want(body, clusters)
         return row
+
+
+def _unless(body: JSON, name: str) -> JSON | None:
+    return None if body["metadata"]["name"] == name else body

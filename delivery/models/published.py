@@ -139,17 +139,24 @@ class PublishedDefinition(Published):
         return cls.keep({"kind": kind, "name": name}, values, by=by)
 
     def refuse_deletion(self) -> None:
-        """Raise Conflicting while apps use the type."""
+        """Raise Conflicting while apps or workflows use the type."""
         if using := self.used_by():
             more = f" and {len(using) - 5} more" if len(using) > 5 else ""
             listed = ", ".join(using[:5])
             text = f"{self} is used by {listed}{more}. Have them use another type first."
+            if self.kind == PublishedKind.STEP:
+                raise Conflicting(text, workflows=using[:100])
             raise Conflicting(text, apps=using[:100])
 
     def used_by(self) -> list[str]:
-        """Name the apps that use its type now or are to run a revision that does, by path."""
-        from delivery.models.using import apps_using
+        """Name the apps that use its type now or are to run a revision that does, by path.
 
+        Of a type of steps: the workflows that have one, or are being run with one.
+        """
+        from delivery.models.using import apps_using, workflows_using
+
+        if self.kind == PublishedKind.STEP:
+            return workflows_using(self.name)
         return apps_using(WORDS.get(self.kind, ""), self.name)
 
 

@@ -1,14 +1,22 @@
 """The types that operators have published, as validation asks for them."""
 
+from collections.abc import Iterable
+
 from delivery.models.published import PublishedDefinition
-from delivery.rules.allowing import KNOWN, uses
+from delivery.rules.allowing import KNOWN, Use, step_uses, uses
 from delivery.rules.definitions import DefinitionKind
+from delivery.rules.engine_steps import uses_engine
 from delivery.rules.published_types import NOTHING, Published, unknown_types
-from delivery.rules.publishing import WORDS
+from delivery.rules.publishing import PublishedKind
+from delivery.rules.workflow_types import UNSERVED
 from reconcile.refusals import Conflicting
 from reconcile.values import JSON
 
-_KINDS = {DefinitionKind(word): kind for kind, word in WORDS.items()}
+_KINDS = {
+    DefinitionKind.COMPONENT: PublishedKind.COMPONENT,
+    DefinitionKind.TRAIT: PublishedKind.TRAIT,
+    DefinitionKind.STEP: PublishedKind.STEP,
+}
 
 
 def published_for(*specs: object) -> Published:
@@ -21,15 +29,20 @@ def published_for(*specs: object) -> Published:
     )
 
 
+def published_steps(steps: object) -> Published:
+    """Return the published types of steps, if one of these is of a type that is none of ours."""
+    return Published(steps=_of(DefinitionKind.STEP)) if uses_engine(steps) else NOTHING
+
+
 def _of(kind: DefinitionKind) -> dict[str, JSON | None]:
     rows = PublishedDefinition.objects.filter(kind=_KINDS[kind], deletion_requested_at=None)
-    found = rows.exclude(name__in=KNOWN[kind]).values_list("name", "parameters")
+    found = rows.exclude(name__in=(*KNOWN[kind], *UNSERVED)).values_list("name", "parameters")
     return dict(found)
 
 
 def published_names(kind: DefinitionKind) -> list[str]:
     """Name the published types of a kind, less those that stand in for one of ours."""
-    return sorted(_of(kind)) if kind in _KINDS else []
+    return sorted(_of(kind))
 
 
 def hold_types(spec: JSON) -> None:
@@ -37,7 +50,16 @@ def hold_types(spec: JSON) -> None:
 
     Raises Conflicting for one that is on its way out.
     """
-    used = {(use.kind, use.type) for _, use in uses(spec)}
+    _hold(use for _, use in uses(spec))
+
+
+def hold_step_types(steps: list[JSON]) -> None:
+    """As `hold_types`, of the steps of a workflow."""
+    _hold(use for _, use in step_uses(steps))
+
+
+def _hold(found: Iterable[Use]) -> None:
+    used = {(use.kind, use.type) for use in found}
     foreign = {(_KINDS[kind], type_) for kind, type_ in used if type_ not in KNOWN[kind]}
     if not foreign:
         return

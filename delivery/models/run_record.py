@@ -8,6 +8,7 @@ from django.db import models
 from django.utils import timezone
 
 from delivery.models.workflow import Workflow
+from delivery.rules.engine_steps import by_engine
 from delivery.rules.running import (
     FAILED,
     LIVE,
@@ -127,13 +128,18 @@ class RunRecord(Row):
         self.tell(f"Run{state.capitalize()}", f"{self} has {_ENDED[state]}.{told}", warning=bad)
         self.keep()
 
+    def stop_engine(self, name: str, by: str) -> None:
+        """Take away what KubeVela's engine is at for a step of that name."""
+
     def cut(self, told: str, *, by: str = "", reason: str = TERMINATED) -> None:
         """It ends now: what is under way has failed, the rest is skipped."""
         now = written(timezone.now())
-        for record in self.progress.values():
+        for name, record in self.progress.items():
             if record["phase"] in OVER:
                 continue
             begun = record["phase"] in UNDER_WAY
+            if begun and by_engine(self.steps[name].type):
+                self.stop_engine(name, by or self.asked_by)
             phase = StepPhase.FAILED if begun else StepPhase.SKIPPED
             record |= {"phase": phase.value, "reason": reason if begun else FAILED}
             record |= {"finished": now, "message": told, "by": by if begun else ""}

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from delivery.models import applying, requesting, rolling
+from delivery.models import applying, engine, requesting, rolling
 from delivery.models.deploying import (
     Fares,
     Undeployable,
@@ -14,7 +14,9 @@ from delivery.models.deploying import (
     find_app,
     refused_for_long,
 )
+from delivery.models.published_types import published_steps
 from delivery.models.run_record import RunRecord
+from delivery.rules.engine_steps import by_engine
 from delivery.rules.inputs import PARAMETERS, Missing, filled
 from delivery.rules.running import FAILED, Act, Move, Step, StepPhase
 from delivery.rules.waves import written
@@ -76,12 +78,18 @@ class Stepping(RunRecord):
         record = self.progress[step.name]
         record |= {"phase": phase.value, "finished": written(now), "reason": reason}
         record["message"] = message
+        if phase == StepPhase.FAILED and by_engine(step.type):
+            self.stop_engine(step.name, self.asked_by)
         if phase == StepPhase.SUCCEEDED:
             told = {**record["data"], "by": record["by"], "comment": record["comment"]}
             record["outputs"] = {name: told.get(word) for name, word in step.outputs}
         text = f"Step {step.name} of run {self.number} {_BECAME[phase]}."
         bad, data = phase == StepPhase.FAILED, {"step": step.name}
         self.tell(_EVENTS[phase], f"{text} {message}".strip(), warning=bad, data=data)
+
+    def stop_engine(self, name: str, by: str) -> None:
+        """Take away what KubeVela's engine is at for a step of that name."""
+        engine.stop(self, name, by)
 
     def begin_step(self, step: Step, now: datetime) -> None:
         """Begin a step with its inputs in their places."""
@@ -91,12 +99,13 @@ class Stepping(RunRecord):
         except Missing as error:
             self.finish(step, StepPhase.FAILED, now, str(error), reason=FAILED)
             return
-        if wrong := property_problems(step.type, properties):
+        published = published_steps([{"type": step.type}])
+        if wrong := property_problems(step.type, properties, published):
             place = "".join(f"/{key}" for key in wrong[0].path)
             message = f"properties{place}: {wrong[0].text}"
             self.finish(step, StepPhase.FAILED, now, message, reason=FAILED)
             return
-        _BEGINNINGS[step.type](self, step, properties, now)
+        _BEGINNINGS.get(step.type, engine.begin)(self, step, properties, now)
 
     def values(self) -> JSON:
         """What inputs may take: outputs by name, and parameters."""
@@ -106,7 +115,7 @@ class Stepping(RunRecord):
         return found
 
     def _look(self, step: Step, now: datetime) -> bool:
-        return _LOOKS[step.type](self, step, now)
+        return _LOOKS.get(step.type, engine.look)(self, step, now)
 
     # --- Types that wait for somebody, or for nothing.
 

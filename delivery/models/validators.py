@@ -35,7 +35,11 @@ def validate_workflow(value: object) -> None:
 
     An empty one is none; what is no object is refused anyway.
     """
-    if value and isinstance(value, dict) and (problems := workflow_problems(value)):
+    from delivery.models.published_types import published_steps
+
+    if not value or not isinstance(value, dict):
+        return
+    if problems := workflow_problems(value, published_steps(value.get("steps"))):
         raise ValidationError(errors_of(problems))
 
 

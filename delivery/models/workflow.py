@@ -12,7 +12,9 @@ from django.db.models import QuerySet
 from delivery.models.allowing import refuse_unlisted_steps
 from delivery.models.in_project import InProject, InProjectQuerySet
 from delivery.models.placement import AppPlacement
+from delivery.models.published_types import hold_step_types, published_steps
 from delivery.models.request_target import refuse_unlisted_requests
+from delivery.models.serving import refuse_unserved_steps
 from delivery.models.validators import errors_of
 from delivery.models.workflow_version import WorkflowVersion
 from delivery.rules.inputs import parameters_of
@@ -89,11 +91,16 @@ class Workflow(InProject):
 
     def clean(self) -> None:
         """Refuse steps that could not be taken."""
-        if problems := step_problems(self.steps, self.mode):
+        published = published_steps(self.steps)
+        if problems := step_problems(self.steps, self.mode, published):
             raise ValidationError({"steps": errors_of(problems)})
 
     def on_declared(self, *, by: str, created: bool) -> None:
-        """Make the version, if mode or steps changed. Raises Unserved for other engines' steps."""
+        """Make the version, if mode or steps changed.
+
+        Raises Unserved for steps that no engine of a cluster carries out, Unlisted for types that
+        the tenant may not use, Invalid for clusters that its project is not placed on.
+        """
         if Project.objects.filter(pk=self.project_id).exclude(deletion_requested_at=None).exists():
             raise Deleting(f"{self.project} is being deleted and takes no workflows.")
         self.refuse_cordoned()
@@ -105,6 +112,8 @@ class Workflow(InProject):
         before = current.spec["steps"] if current else []
         refuse_unlisted_steps(self.project.tenant, self.steps, before)
         refuse_unlisted_requests(self.project.tenant, self.steps, before)
+        hold_step_types(self.steps)
+        refuse_unserved_steps(self)
         self.version += 1
         self.versions.create(
             number=self.version,

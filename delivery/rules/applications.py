@@ -1,15 +1,18 @@
-"""The admission policies around KubeVela's Applications in the namespaces of projects. Pure.
+"""The admission policies around what KubeVela acts on in the namespaces of projects. Pure.
 
 KubeVela runs an Application as the account that its annotations name, else as administrator of the
 cluster (kubevela#7139). So whoever writes one, KubeNova too, has it run as the project's account.
+A WorkflowRun its engine carries out by rights of its own: KubeNova alone writes one.
 """
 
-from clusters.adapters.kubevela import APPLICATION, DEPLOYER
+from clusters.adapters.kubevela import APPLICATION, DEPLOYER, WORKFLOW_RUN
+from clusters.intents import USERNAME
 from clusters.preflight import APPLICATION_POLICY
 from reconcile.values import JSON
 from tenancy.rules.admission import IN_PROJECTS, document
 
 DEPLOYER_POLICY = "kubenova-deployer"
+RUN_POLICY = "kubenova-workflowruns"
 ACCOUNT = "app.oam.dev/service-account-name"
 _FORGED = ("app.oam.dev/username", "app.oam.dev/group")
 # Where KubeVela's own chart puts its controller.
@@ -19,7 +22,7 @@ _NEW = "request.operation == 'CREATE'"
 
 def policies() -> list[JSON]:
     """Return the policies with their bindings; without KubeVela there is nothing to refuse."""
-    return [*_applications(), *_pods()]
+    return [*_applications(), *_runs(), *_pods()]
 
 
 def _applications() -> list[JSON]:
@@ -50,6 +53,32 @@ def _applications() -> list[JSON]:
         ],
     }
     return _in_force(APPLICATION_POLICY, spec)
+
+
+def _runs() -> list[JSON]:
+    """What the controller notes on one, and that it goes with its namespace, is nobody's act."""
+    spec: JSON = {
+        "failurePolicy": "Fail",
+        "matchConstraints": {
+            "namespaceSelector": IN_PROJECTS,
+            "resourceRules": [_rule(WORKFLOW_RUN.group, WORKFLOW_RUN.plural, "CREATE", "UPDATE")],
+        },
+        "matchConditions": [
+            {"name": "changes", "expression": f"{_NEW} || {_changed()} || {_other_identity()}"},
+            {
+                "name": "others",
+                "expression": f"request.userInfo.username != '{USERNAME}' && "
+                f"!request.userInfo.username.startsWith('{_CONTROLLER}')",
+            },
+        ],
+        "validations": [
+            {
+                "expression": "false",
+                "message": "WorkflowRuns are made by steps of KubeNova's workflows alone.",
+            }
+        ],
+    }
+    return _in_force(RUN_POLICY, spec)
 
 
 def _pods() -> list[JSON]:

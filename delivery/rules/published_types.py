@@ -1,4 +1,4 @@
-"""Types of components and traits that operators publish, and the schemas of their properties. Pure.
+"""Types that operators publish, of components, traits and steps, and their schemas. Pure.
 
 A schema is an operator's: of the keywords of JSON schema only those are taken that neither fetch
 anything nor cost more the longer a text is (no `$ref`, no `pattern`).
@@ -36,6 +36,7 @@ class Published:
 
     components: Mapping[str, JSON | None] = field(default_factory=dict)
     traits: Mapping[str, JSON | None] = field(default_factory=dict)
+    steps: Mapping[str, JSON | None] = field(default_factory=dict)
 
 
 NOTHING = Published()

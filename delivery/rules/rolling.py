@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
 
 from delivery.rules.inputs import PARAMETERS
+from delivery.rules.published_types import NOTHING, Published
 from delivery.rules.running import Mode
 from delivery.rules.schema import Problem, schema_problems, within
 from delivery.rules.shapes import LABEL, choice, obj
@@ -20,7 +21,7 @@ _SPEC = obj(name=LABEL, mode=choice(*(mode.value for mode in Mode)), steps={"typ
 _FIXED = ("components", "revision")
 
 
-def workflow_problems(workflow: object) -> list[Problem]:
+def workflow_problems(workflow: object, published: Published = NOTHING) -> list[Problem]:
     """Return what is wrong with an app's `workflow`; empty when nothing is. {} is none."""
     if not workflow:
         return []
@@ -33,7 +34,7 @@ def workflow_problems(workflow: object) -> list[Problem]:
     if "name" in workflow:
         return []
     steps = workflow.get("steps", [])
-    wrong = step_problems(steps, workflow.get("mode", Mode.STEP_BY_STEP))
+    wrong = step_problems(steps, workflow.get("mode", Mode.STEP_BY_STEP), published)
     return list(within(("steps",), wrong or rolling_problems(steps)))
 
 

@@ -50,13 +50,17 @@ OVER = frozenset({StepPhase.SUCCEEDED, StepPhase.FAILED, StepPhase.SKIPPED})
 UNDER_WAY = frozenset({StepPhase.RUNNING, StepPhase.SUSPENDING})
 TIMEOUT, CONDITION, FAILED, TERMINATED = "Timeout", "Condition", "Failed", "Terminated"
 INTERRUPTED, SUPERSEDED = "Interrupted", "Superseded"
+ATTEMPT = "attempt"  # how often a step was begun in its run, in the data of its record
 
 Progress = Mapping[str, JSON]
 
 
 @dataclass(frozen=True)
 class Step:
-    """A step; `waits` are those that have to be over first, `inside` its sub-steps."""
+    """A step; `waits` are those that have to be over first, `inside` its sub-steps.
+
+    `clusters` are where the engine carries it out; everywhere without any.
+    """
 
     name: str
     type: str
@@ -68,6 +72,7 @@ class Step:
     inside: tuple[str, ...] = ()
     inputs: tuple[tuple[str, str], ...] = ()
     outputs: tuple[tuple[str, str], ...] = ()
+    clusters: tuple[str, ...] = ()
 
 
 class Act(StrEnum):
@@ -120,6 +125,7 @@ def _step(
         inside=inside,
         inputs=tuple((item["from"], item["parameterKey"]) for item in each.get("inputs", ())),
         outputs=tuple((item["name"], item["valueFrom"]) for item in each.get("outputs", ())),
+        clusters=tuple(each.get("clusters", ())),
     )
 
 
@@ -149,6 +155,11 @@ def fresh() -> JSON:
         "data": {},
         "outputs": {},
     }
+
+
+def again(record: JSON) -> JSON:
+    """Return the record of a step that is to run anew; which attempt that is, it remembers."""
+    return {**fresh(), "data": {ATTEMPT: record["data"].get(ATTEMPT, 1) + 1}}
 
 
 # --- What can be done.

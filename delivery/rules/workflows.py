@@ -7,13 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from delivery.rules.conditions import BadCondition, names_in, parse
 from delivery.rules.depending import dependency_problems
+from delivery.rules.engine_steps import by_engine, engine_problems
+from delivery.rules.engine_steps import property_problems as engine_property_problems
 from delivery.rules.inputs import PARAMETERS, PLACE, keys_of, told_by
 from delivery.rules.objects import object_problems
 from delivery.rules.problems import first_of_each_place, names_of
+from delivery.rules.published_types import NOTHING, Published
 from delivery.rules.requests import request_problems
 from delivery.rules.running import Mode, Step, before, steps_of
 from delivery.rules.schema import Path, Problem, schema_problems, within
-from delivery.rules.shapes import listed, obj, text
+from delivery.rules.shapes import LABEL, listed, obj, text
 from delivery.rules.storable import reserved_keys, unsafe
 from delivery.rules.workflow_types import (
     APPLY,
@@ -48,18 +51,21 @@ _FRAME: JSON = {
     "if": _TEXT,
     "timeout": DURATION,
     "dependsOn": listed(_TEXT, MAX_STEPS),
+    "clusters": listed(LABEL, 200, 1),
     "inputs": listed(_INPUT, 20),
     "outputs": listed(obj(("name", "valueFrom"), name=_OUTPUT, valueFrom=_TEXT), 5),
 }
+_NO_CLUSTERS = "Only steps of published types have it. Others say in their properties where to."
 _SUB_STEP = obj(("name", "type"), **_FRAME)
 _STEP = obj(("name", "type"), **_FRAME, subSteps={"type": "array"})
 
 
-def step_problems(steps: object, mode: str) -> list[Problem]:
+def step_problems(steps: object, mode: str, published: Published = NOTHING) -> list[Problem]:
     """Return everything that is wrong with a workflow's `steps`; empty when nothing is.
 
-    What cannot be stored or read safely is reported alone, since it cannot be looked into; so is
-    what is wrong with the steps by themselves, before they are judged together.
+    Types are ours, or `published`. What cannot be stored or read safely is reported alone, since it
+    cannot be looked into; so is what is wrong with the steps by themselves, before they are judged
+    together.
     """
     if not isinstance(steps, list) or not steps:
         return [Problem((), "required", "Give at least one step.")]
@@ -70,13 +76,17 @@ def step_problems(steps: object, mode: str) -> list[Problem]:
         return [danger]
     found = [*reserved_keys(steps)]
     for index, step in enumerate(steps):
-        found += within((index,), _step(step))
+        found += within((index,), _step(step, published))
     wrong = list(first_of_each_place(found))
     return wrong or list(_repeated(steps)) or list(_together(steps, mode))
 
 
-def property_problems(type_: str, properties: JSON) -> list[Problem]:
+def property_problems(
+    type_: str, properties: JSON, published: Published = NOTHING
+) -> list[Problem]:
     """Return what is wrong with the properties of a step, once everything is in its place."""
+    if by_engine(type_):
+        return list(engine_property_problems(properties, published.steps.get(type_)))
     return list(_properties(type_, properties, ()))
 
 
@@ -88,12 +98,12 @@ def _count(steps: Sequence[object]) -> int:
 # --- Each step by itself.
 
 
-def _step(step: object) -> Iterator[Problem]:
+def _step(step: object, published: Published) -> Iterator[Problem]:
     frame = list(schema_problems(step, _STEP))
     yield from frame
     if frame or not isinstance(step, dict):
         return
-    yield from _judged(step, TYPES)
+    yield from _judged(step, TYPES, published)
     subs = step.get("subSteps", [])
     if step["type"] == GROUP and not subs:
         yield Problem(("subSteps",), "required", "A group has at least one sub-step.")
@@ -101,17 +111,18 @@ def _step(step: object) -> Iterator[Problem]:
         yield Problem(("subSteps",), "unknown", f"Only a {GROUP} has sub-steps.")
         return
     for index, sub in enumerate(subs):
-        yield from within(("subSteps", index), _sub_step(sub))
+        yield from within(("subSteps", index), _sub_step(sub, published))
 
 
-def _sub_step(sub: object) -> Iterator[Problem]:
+def _sub_step(sub: object, published: Published) -> Iterator[Problem]:
     frame = list(schema_problems(sub, _SUB_STEP))
     yield from frame
     if not frame and isinstance(sub, dict):
-        yield from _judged(sub, {name: TYPES[name] for name in TYPES if name != GROUP})
+        types = {name: TYPES[name] for name in TYPES if name != GROUP}
+        yield from _judged(sub, types, published)
 
 
-def _judged(step: JSON, types: Mapping[str, JSON]) -> Iterator[Problem]:
+def _judged(step: JSON, types: Mapping[str, JSON], published: Published) -> Iterator[Problem]:
     if fault := name_fault(step["name"]):
         yield Problem(("name",), "name", f"The name {fault}.")
     if "timeout" in step and (fault := duration_fault(step["timeout"])):
@@ -119,11 +130,16 @@ def _judged(step: JSON, types: Mapping[str, JSON]) -> Iterator[Problem]:
     type_ = step["type"]
     if type_ in UNSERVED:
         return
+    given = tuple(keys_of(item["parameterKey"])[0] for item in step.get("inputs", ()))
+    if type_ in published.steps:
+        yield from engine_problems(step, published.steps[type_], given)
+        return
     if type_ not in types:
         allowed = ", ".join(sorted(types))
         yield Problem(("type",), "type", f"Steps of this type are not allowed. Use {allowed}.")
         return
-    given = tuple(keys_of(item["parameterKey"])[0] for item in step.get("inputs", ()))
+    if "clusters" in step:
+        yield Problem(("clusters",), "unknown", _NO_CLUSTERS)
     wrong = _properties(type_, step.get("properties", {}), given)
     yield from within(("properties",), wrong)
     yield from _told(step)

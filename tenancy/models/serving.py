@@ -8,7 +8,7 @@ from clusters.models import Capability, Cluster
 from clusters.models.finding import Finding, refuse_unaccepted
 from reconcile.models.convergent import Wait
 from reconcile.models.rows import read
-from reconcile.refusals import Unserved
+from reconcile.refusals import Fault, Unserved
 from reconcile.values import JSON
 from tenancy.rules.needs import Need
 
@@ -54,12 +54,16 @@ def require(clusters: Iterable[Cluster], capability: str, also: Sequence[Need] =
     refuse(unmet_on(clusters, [Need(capability), *also]))
 
 
-def refuse(unmet: Sequence[Unmet]) -> None:
-    """Raise Unserved when there is anything unmet; the first one is told at the top."""
+def refuse(unmet: Sequence[Unmet], errors: Sequence[Fault] = ()) -> None:
+    """Raise Unserved when there is anything unmet; the first one is told at the top.
+
+    `errors` say where in the request it is asked for.
+    """
     if not unmet:
         return
     told = " ".join(str(each) for each in unmet)
-    raise Unserved(told, **unmet[0].as_json(), unmet=[each.as_json() for each in unmet])
+    listed = [each.as_json() for each in unmet]
+    raise Unserved(told, errors=errors, **unmet[0].as_json(), unmet=listed)
 
 
 def unmet_on(clusters: Iterable[Cluster], needs: Sequence[Need]) -> list[Unmet]:

@@ -98,11 +98,12 @@ def test_no_role_may_ever_a15(role, verb, group, resource):
     assert not allows(cluster_roles()[role], verb, group, resource)
 
 
+@pytest.mark.parametrize("resource", ["applications", "workflowruns"])
 @pytest.mark.parametrize("role", sorted({*cluster_roles()} - {PROJECTOR}))
-def test_nobody_but_kubenova_writes_applications(role):
+def test_nobody_but_kubenova_has_kubevela_act(role, resource):
     rules = cluster_roles()[role]
-    assert not any(allows(rules, verb, "core.oam.dev", "applications") for verb in WRITES)
-    assert allows(cluster_roles()[PROJECTOR], "create", "core.oam.dev", "applications")
+    assert not any(allows(rules, verb, "core.oam.dev", resource) for verb in WRITES)
+    assert allows(cluster_roles()[PROJECTOR], "create", "core.oam.dev", resource)
 
 
 @pytest.mark.parametrize("role", TENANT_ROLES)

@@ -151,7 +151,7 @@ def test_no_account_of_kubenovas_own_may_write_definitions():
         for rule in rules:
             if "core.oam.dev" in rule.get("apiGroups", ()):
                 written = {*rule["verbs"]} & {"create", "update", "patch", "delete", "*"}
-                assert not written or rule["resources"] == ["applications"], name
+                assert not written or rule["resources"] == ["applications", "workflowruns"], name
 
 
 # --- Kept.

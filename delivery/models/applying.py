@@ -1,5 +1,6 @@
 """The step that applies an object: it is declared once, then it is waited for on its clusters."""
 
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -30,36 +31,55 @@ def begin(run: "Stepping", step: Step, properties: JSON, now: datetime) -> None:
     if text := cordon_of(run.workflow):
         record["message"] = text
         return
+    found = declared(run, step, name, properties["value"], clusters, now)
+    if found:
+        record["data"] |= {"wanted": found.generation, "clusters": clusters}
+        record["message"] = f"Waiting for {found}."
+
+
+def declared(
+    run: "Stepping", step: Step, name: str, body: JSON, clusters: Collection[str], now: datetime
+) -> ProjectObject | None:
+    """Declare an object as the step wants it; None where that is refused: the step has failed."""
     try:
         with transaction.atomic():
-            found = ProjectObject.apply(run.workflow, name, properties["value"], clusters)
+            found = ProjectObject.apply(run.workflow, name, body, clusters)
             found.declare(run.asked_by)
+            return found
     except Refusal as refusal:
         told = " ".join([refusal.detail, *(fault.detail for fault in refusal.errors)])
-        run.finish(step, StepPhase.FAILED, now, told, reason=FAILED)
-        return
     except ValidationError as error:
-        run.finish(step, StepPhase.FAILED, now, " ".join(error.messages), reason=FAILED)
-        return
-    record["data"] |= {"wanted": found.generation, "clusters": clusters}
-    record["message"] = f"Waiting for {found}."
+        told = " ".join(error.messages)
+    run.finish(step, StepPhase.FAILED, now, told, reason=FAILED)
+    return None
 
 
 def look(run: "Stepping", step: Step, now: datetime) -> bool:
     """Whether it is there by now, or never will be."""
-    record = run.progress[step.name]
-    data = record["data"]
-    if "wanted" not in data:
+    if "wanted" not in run.progress[step.name]["data"]:
         if cordon_of(run.workflow):
             return False
         run.begin_step(step, now)
         return True
+    return follow(run, step, now, _fares)
+
+
+def follow(
+    run: "Stepping",
+    step: Step,
+    now: datetime,
+    fares: Callable[[ProjectObject, JSON, datetime, datetime], Fares],
+) -> bool:
+    """Note how what the step has declared fares, since when it began; whether that is news."""
+    record = run.progress[step.name]
+    data = record["data"]
     found = find(run, data["object"])
     if found is None or found.generation < data["wanted"]:
         gone = f"Object {data['object']} is being deleted."
         run.finish(step, StepPhase.FAILED, now, gone, reason=FAILED)
         return True
-    return run.note(step, _fares(found, data, datetime.fromisoformat(record["started"]), now), now)
+    since = datetime.fromisoformat(record["started"])
+    return run.note(step, fares(found, data, since, now), now)
 
 
 def find(run: "Stepping", name: str) -> ProjectObject | None:

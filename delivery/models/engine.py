@@ -8,13 +8,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from django.core.exceptions import ValidationError
-from django.db import transaction
-
 from delivery.adapters.engine import ENDED, SUCCEEDED
 from delivery.intents import HEALTH_DEADLINE
 from delivery.models.allowing import allowed_for
-from delivery.models.applying import find, placed
+from delivery.models.applying import declared, follow, placed
 from delivery.models.deploying import Fares, cordon_of, lasting
 from delivery.models.object_placement import ObjectPlacement
 from delivery.models.project_object import ProjectObject
@@ -22,7 +19,6 @@ from delivery.models.published_types import published_steps
 from delivery.models.serving import clusters_of, unmet_by
 from delivery.rules.engine_steps import engine_body, object_name, row_name
 from delivery.rules.running import ATTEMPT, FAILED, Step, StepPhase
-from reconcile.refusals import Refusal
 from reconcile.values import JSON, Phase
 
 if TYPE_CHECKING:
@@ -53,36 +49,19 @@ def begin(run: "Stepping", step: Step, properties: JSON, now: datetime) -> None:
         return
     made = object_name(workflow.name, step.name, run.number, attempt)
     body = engine_body(made, step.name, step.type, properties)
-    try:
-        with transaction.atomic():
-            found = ProjectObject.apply(workflow, name, body, clusters)
-            found.declare(run.asked_by)
-    except Refusal as refusal:
-        told = " ".join([refusal.detail, *(fault.detail for fault in refusal.errors)])
-        run.finish(step, StepPhase.FAILED, now, told, reason=FAILED)
-        return
-    except ValidationError as error:
-        run.finish(step, StepPhase.FAILED, now, " ".join(error.messages), reason=FAILED)
-        return
-    record["data"] |= {"wanted": found.generation, "clusters": list(step.clusters), "run": made}
-    record["message"] = f"Waiting for KubeVela on {_named(clusters)}."
+    if found := declared(run, step, name, body, clusters, now):
+        record["data"] |= {"wanted": found.generation, "clusters": list(step.clusters), "run": made}
+        record["message"] = f"Waiting for KubeVela on {_named(clusters)}."
 
 
 def look(run: "Stepping", step: Step, now: datetime) -> bool:
     """Whether the engine has come to its end everywhere, or has failed somewhere."""
-    record = run.progress[step.name]
-    data = record["data"]
-    if "wanted" not in data:
+    if "wanted" not in run.progress[step.name]["data"]:
         if cordon_of(run.workflow) or not _clusters(run, step):
             return False
         run.begin_step(step, now)
         return True
-    found = find(run, data["object"])
-    if found is None or found.generation < data["wanted"]:
-        gone = f"Object {data['object']} is being deleted."
-        run.finish(step, StepPhase.FAILED, now, gone, reason=FAILED)
-        return True
-    return run.note(step, _fares(found, data, datetime.fromisoformat(record["started"]), now), now)
+    return follow(run, step, now, _fares)
 
 
 def stop(run: "RunRecord", name: str, by: str) -> None:

@@ -5,6 +5,8 @@ cluster (kubevela#7139). So whoever writes one, KubeNova too, has it run as the 
 A WorkflowRun its engine carries out by rights of its own: KubeNova alone writes one.
 """
 
+from collections.abc import Sequence
+
 from clusters.adapters.kubevela import APPLICATION, DEPLOYER, WORKFLOW_RUN
 from clusters.intents import USERNAME
 from clusters.preflight import APPLICATION_POLICY
@@ -18,6 +20,7 @@ _FORGED = ("app.oam.dev/username", "app.oam.dev/group")
 # Where KubeVela's own chart puts its controller.
 _CONTROLLER = "system:serviceaccount:vela-system:"
 _NEW = "request.operation == 'CREATE'"
+_NO_CONTROLLER = f"!request.userInfo.username.startsWith('{_CONTROLLER}')"
 
 
 def policies() -> list[JSON]:
@@ -26,80 +29,63 @@ def policies() -> list[JSON]:
 
 
 def _applications() -> list[JSON]:
-    spec: JSON = {
-        "failurePolicy": "Fail",
-        "matchConstraints": {
-            "namespaceSelector": IN_PROJECTS,
-            "resourceRules": [_rule(APPLICATION.group, APPLICATION.plural, "CREATE", "UPDATE")],
-        },
-        "matchConditions": [
-            # Finalizers and the rest of what the controller notes also go onto old Applications.
-            {"name": "changes", "expression": f"{_NEW} || {_changed()} || {_other_identity()}"},
-            {
-                "name": "others",
-                "expression": f"{_NEW} || {_other_identity()} || "
-                f"!request.userInfo.username.startsWith('{_CONTROLLER}')",
-            },
+    return _in_force(
+        APPLICATION_POLICY,
+        _rule(APPLICATION.group, APPLICATION.plural, "CREATE", "UPDATE"),
+        [
+            (
+                f"{_value('object', ACCOUNT)} == '{DEPLOYER}'",
+                f"Applications run as the account {DEPLOYER} of their project alone.",
+            ),
+            (
+                " && ".join(f"{_value('object', key)} == ''" for key in _FORGED),
+                "Applications name no user or group to run as.",
+            ),
         ],
-        "validations": [
-            {
-                "expression": f"{_value('object', ACCOUNT)} == '{DEPLOYER}'",
-                "message": f"Applications run as the account {DEPLOYER} of their project alone.",
-            },
-            {
-                "expression": " && ".join(f"{_value('object', key)} == ''" for key in _FORGED),
-                "message": "Applications name no user or group to run as.",
-            },
-        ],
-    }
-    return _in_force(APPLICATION_POLICY, spec)
+        # Finalizers and the rest of what the controller notes also go onto old Applications.
+        changes=_acts(),
+        others=f"{_NEW} || {_other_identity()} || {_NO_CONTROLLER}",
+    )
 
 
 def _runs() -> list[JSON]:
     """What the controller notes on one, and that it goes with its namespace, is nobody's act."""
-    spec: JSON = {
-        "failurePolicy": "Fail",
-        "matchConstraints": {
-            "namespaceSelector": IN_PROJECTS,
-            "resourceRules": [_rule(WORKFLOW_RUN.group, WORKFLOW_RUN.plural, "CREATE", "UPDATE")],
-        },
-        "matchConditions": [
-            {"name": "changes", "expression": f"{_NEW} || {_changed()} || {_other_identity()}"},
-            {
-                "name": "others",
-                "expression": f"request.userInfo.username != '{USERNAME}' && "
-                f"!request.userInfo.username.startsWith('{_CONTROLLER}')",
-            },
-        ],
-        "validations": [
-            {
-                "expression": "false",
-                "message": "WorkflowRuns are made by steps of KubeNova's workflows alone.",
-            }
-        ],
-    }
-    return _in_force(RUN_POLICY, spec)
+    return _in_force(
+        RUN_POLICY,
+        _rule(WORKFLOW_RUN.group, WORKFLOW_RUN.plural, "CREATE", "UPDATE"),
+        [("false", "WorkflowRuns are made by steps of KubeNova's workflows alone.")],
+        changes=_acts(),
+        others=f"request.userInfo.username != '{USERNAME}' && {_NO_CONTROLLER}",
+    )
 
 
 def _pods() -> list[JSON]:
     """Whoever makes a pod of an account has its rights: this one's are KubeVela's alone."""
+    return _in_force(
+        DEPLOYER_POLICY,
+        _rule("", "pods", "CREATE"),
+        [
+            (
+                f"object.spec.?serviceAccountName.orValue('') != '{DEPLOYER}'",
+                f"The account {DEPLOYER} is KubeVela's: no pod runs as it.",
+            )
+        ],
+    )
+
+
+def _in_force(
+    name: str, rule: JSON, validations: Sequence[tuple[str, str]], **conditions: str
+) -> list[JSON]:
+    """A policy for projects and its binding: expressions with what is told, conditions by name."""
     spec: JSON = {
         "failurePolicy": "Fail",
-        "matchConstraints": {
-            "namespaceSelector": IN_PROJECTS,
-            "resourceRules": [_rule("", "pods", "CREATE")],
-        },
-        "validations": [
-            {
-                "expression": f"object.spec.?serviceAccountName.orValue('') != '{DEPLOYER}'",
-                "message": f"The account {DEPLOYER} is KubeVela's: no pod runs as it.",
-            }
-        ],
+        "matchConstraints": {"namespaceSelector": IN_PROJECTS, "resourceRules": [rule]},
+        "validations": [{"expression": each, "message": told} for each, told in validations],
     }
-    return _in_force(DEPLOYER_POLICY, spec)
-
-
-def _in_force(name: str, spec: JSON) -> list[JSON]:
+    if conditions:
+        spec["matchConditions"] = [
+            {"name": word, "expression": each} for word, each in conditions.items()
+        ]
     bound: JSON = {"policyName": name, "validationActions": ["Deny"]}
     return [
         document("ValidatingAdmissionPolicy", name, spec),
@@ -116,8 +102,9 @@ def _rule(group: str, plural: str, *operations: str) -> JSON:
     }
 
 
-def _changed() -> str:
-    return "object.spec != oldObject.spec"
+def _acts() -> str:
+    """Whether it is more than what a controller notes."""
+    return f"{_NEW} || object.spec != oldObject.spec || {_other_identity()}"
 
 
 def _other_identity() -> str:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import psutil
+from _figures import JSON, rounded
 
 QUIET_SECONDS = 5.0
 QUIET_IDLE = 85.0  # per cent
@@ -90,6 +91,20 @@ class Spent:
     def total(self) -> float:
         """Core-seconds of all."""
         return sum(self.cores.values())
+
+
+_SERVER = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
+
+
+def cost_of(spent: Spent, count: int, things: str, thing: str) -> JSON:
+    """What so many things have cost: how many a second, and the processor time that each took."""
+    server = sum(spent.cores.get(name, 0.0) for name in _SERVER)
+    return {
+        "seconds": round(spent.wall, 2),
+        f"{things}/s": rounded(count / spent.wall),
+        f"core-ms per {thing}, server": rounded(server * 1000 / count),
+        f"core-ms per {thing}, client": rounded((spent.total - server) * 1000 / count),
+    }
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""B5: Applications. Apps are declared on a cluster with the CRDs of KubeVela, and a worker runs.
+"""B5: Applications. Apps are declared at once on a cluster with the CRDs of KubeVela.
 
 Floor: the same Applications applied by 16 threads of the same HTTP client, in turns with the
 product. KubeVela's controller does not run: what it takes is the same whoever has written. The CRDs
@@ -9,10 +9,11 @@ lie beside the repository, in `../shared/crds`.
 
 import argparse
 import sys
+from collections.abc import Sequence
 
 import yaml
-from _figures import JSON, middle, ratio, rounded, table
-from _machine import Spent, spending
+from _figures import JSON, middle, ratio, table
+from _machine import Spent, cost_of, spending
 from _options import begin, end, options
 from _raw import Raw, foreign
 from _stage import ROOT, Stage, Unsettled, deployed, drained, register, stage, until
@@ -74,21 +75,19 @@ def prepare(at: Stage) -> None:
 
 def one_round(options: argparse.Namespace, at: Stage, raw: Raw, first: int, count: int) -> JSON:
     """Apply `count` apps by the product, then the very same Applications by the floor."""
-    from delivery.models import App, AppPlacement
+    from delivery.models import AppPlacement
     from reconcile.plan import stamped
     from reconcile.values import MANAGED_BY, MANAGER, OWNER
-    from tenancy.models import Project
 
-    project = Project.objects.order_by("name").first()
     found = names(first, count, "bench-app")
-    for name in found:
-        part = {"name": name, "type": "webservice", "properties": {"image": "nginx:1.27"}}
-        App(project=project, name=name, components=[part]).declare(by="olga")
-    rows = AppPlacement.objects.filter(app__name__in=found)
-    product = applied(at, options.drains, count)
+    at.start("watch")
+    at.start("worker", "--drains", str(options.drains))
+    applied(at, names(first, 1, "warm"))  # the roles are up when this one is there
+    product = applied(at, found)
+    at.stop("watch", "worker")
     wanted = [
         stamped(body, {MANAGED_BY: MANAGER, OWNER: row.owner}, "0" * 32)
-        for row in rows
+        for row in AppPlacement.objects.filter(app__name__in=found)
         for body in row.adapter().render(row.intent())
     ]
     raw.verify(comparable(wanted))
@@ -99,25 +98,28 @@ def one_round(options: argparse.Namespace, at: Stage, raw: Raw, first: int, coun
     return {"floor": told(floor, count), "product": told(product, count)}
 
 
-def applied(at: Stage, drains: int, count: int) -> Spent:
-    """Start a worker and measure from the first claim until every Application is there."""
-    from delivery.models import AppPlacement
-    from reconcile.models import Work
+def applied(at: Stage, found: Sequence[str]) -> Spent:
+    """Declare apps all at once and measure until every Application is there."""
+    from django.db import transaction
 
+    from delivery.models import App, AppPlacement
+    from tenancy.models import Project
+
+    project = Project.objects.order_by("name").first()
+    with transaction.atomic():
+        for name in found:
+            part = {"name": name, "type": "webservice", "properties": {"image": "nginx:1.27"}}
+            App(project=project, name=name, components=[part]).declare(by="olga")
     new = AppPlacement.objects.filter(observed_generation=0)
-    at.start("watch")
-    at.start("worker", "--drains", str(drains))
-    until(Work.objects.exclude(lease_token=None).exists, 60, "the worker", every=0.01)
     with spending(at.pids()) as spent:
-        text = f"{count} Applications"
+        text = f"{len(found)} Applications"
         until(lambda: at.check() or not new.exists(), _SECONDS, text, every=0.1)
-    at.stop("watch", "worker")
     return spent
 
 
 def told(spent: Spent, count: int) -> JSON:
     """What one turn has cost."""
-    return {"seconds": round(spent.wall, 2), "Applications/s": rounded(count / spent.wall)}
+    return cost_of(spent, count, "Applications", "Application") | {"core-seconds": spent.cores}
 
 
 def summed(rounds: list[JSON]) -> JSON:
@@ -125,7 +127,7 @@ def summed(rounds: list[JSON]) -> JSON:
     shares = [ratio(r["product"]["seconds"], max(r["floor"]["seconds"], 0.01)) for r in rounds]
     found: JSON = {"times the floor": {"p50": middle(shares), "worst": max(shares)}}
     for who in ("floor", "product"):
-        keys = rounds[0][who]
+        keys = [key for key in rounds[0][who] if key != "core-seconds"]
         found[who] = {key: middle([each[who][key] for each in rounds]) for key in keys}
     return found
 

@@ -11,8 +11,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from _figures import JSON, middle, ratio, rounded, table
-from _machine import Spent, spending
+from _figures import JSON, middle, ratio, table
+from _machine import Spent, cost_of, spending
 from _options import begin, end, options
 from _raw import Raw, foreign
 from _server import by_verb, requests
@@ -21,7 +21,6 @@ from _tenants import comparable, declare, manifests, names, settled
 
 CLUSTER = "bench"
 _SECONDS = 900.0
-_SERVER = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
 
 
 def main() -> int:
@@ -85,14 +84,7 @@ def converged(at: Stage, tenants: list[str], seconds: float) -> Spent:
 
 def told(spent: Spent, objects: int) -> JSON:
     """What one turn has cost."""
-    server = sum(spent.cores.get(name, 0.0) for name in _SERVER)
-    return {
-        "seconds": round(spent.wall, 2),
-        "objects/s": rounded(objects / spent.wall),
-        "core-ms per object, server": rounded(server * 1000 / objects),
-        "core-ms per object, client": rounded((spent.total - server) * 1000 / objects),
-        "core-seconds": spent.cores,
-    }
+    return cost_of(spent, objects, "objects", "object") | {"core-seconds": spent.cores}
 
 
 def summed(rounds: list[JSON]) -> JSON:

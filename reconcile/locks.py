@@ -6,10 +6,15 @@ SQLite has one writer at a time and needs none of it.
 import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
 
 from django.db import connection
 
+from reconcile.turns import turns_at
+
 _writing = threading.RLock()
+_deep = False  # whether the thread that is writing has the turn of its process
 
 # The order is the same for everybody; the inner query keeps it, whatever the planner does.
 _ORDERED = "FROM (SELECT unnest(%s::text[]) AS key ORDER BY 1) AS keys"
@@ -54,7 +59,7 @@ def _lock(function: str, keys: Collection[str]) -> None:
 
 @contextmanager
 def one_writer() -> Iterator[None]:
-    """Let the threads of this process write one after the other where the database has one writer.
+    """Let threads and processes write one after the other where the database has one writer.
 
     SQLite lets who finds it locked sleep longer and longer, here the next one begins at once. A
     transaction that is open already has had its turn.
@@ -62,5 +67,26 @@ def one_writer() -> Iterator[None]:
     if not has_one_writer() or connection.in_atomic_block:
         yield
         return
-    with _writing:
+    with _writing, _turn():
         yield
+
+
+@cache
+def _is_file(name: str) -> bool:
+    return Path(name).is_file()
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    """The turn of this process, once for all blocks within; `_writing` is held."""
+    global _deep
+    name = str(connection.settings_dict["NAME"])
+    if _deep or not _is_file(name):  # one in memory has no other process
+        yield
+        return
+    with turns_at(f"{name}-turns").turn():
+        _deep = True
+        try:
+            yield
+        finally:
+            _deep = False

@@ -7,6 +7,7 @@ does little else. A statement stays what the ORM made of it, so that every datab
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, cast
 
 from django.core.serializers.json import DjangoJSONEncoder
@@ -25,14 +26,16 @@ class Document:
     value: object
 
 
-Value = int | str | uuid.UUID | Document
+Value = int | str | uuid.UUID | timedelta | Document
 Built = tuple[QuerySet[Any], Mapping[str, object]]
 _UUID = models.UUIDField()
+_DURATION = models.DurationField()
 _FIRST = 1_918_273_645  # no number of ours looks like the stand-ins, and every column holds them
 _STAND_INS: dict[type[Value], Callable[[int], Value]] = {
     int: int,
     str: "stand-in {}".format,
     uuid.UUID: lambda number: uuid.UUID(int=number),
+    timedelta: lambda number: timedelta(microseconds=number),
     Document: lambda number: Document(f"stand-in {number}"),
 }
 
@@ -75,6 +78,11 @@ class _Reader:
         return made
 
 
+def kind_of(value: Value) -> type[Value]:
+    """The kind of parameter that a value is: an enum of texts is a text."""
+    return next(kind for kind in _STAND_INS if isinstance(value, kind))
+
+
 @dataclass(frozen=True)
 class Statement:
     """The text, with parameters as the driver of the database takes them."""
@@ -85,7 +93,7 @@ class Statement:
 
 
 class Prepared:
-    """An UPDATE, or a SELECT, with integers, texts, UUIDs and documents for parameters.
+    """An UPDATE, or a SELECT, with integers, texts, UUIDs, durations and documents as parameters.
 
     `build` gets a stand-in for each of `kinds` and returns the rows, with what is to be written to
     them (nothing: a SELECT). Whatever else it puts in stays as it was the first time. What rows are
@@ -160,6 +168,8 @@ def _sent(value: Value, connection: BaseDatabaseWrapper) -> object:
     """The value as the database takes it."""
     if isinstance(value, uuid.UUID):
         return _UUID.get_db_prep_value(value, connection)
+    if isinstance(value, timedelta):
+        return _DURATION.get_db_prep_value(value, connection)
     if isinstance(value, Document):
         return connection.ops.adapt_json_value(value.value, DjangoJSONEncoder)
     return value

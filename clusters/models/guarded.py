@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 from clusters.epoch import identity, proofs, read_epoch, write_epoch
 from clusters.models.confirmable import Confirmable
 from reconcile.cluster import Cluster
-from reconcile.errors import Held
+from reconcile.errors import Conflict, Held
 from reconcile.guard import Bounds, Doomed, Epoch, Reason
 from reconcile.models import AppliedObject, Drift, InferredDeletion, marking
 from reconcile.values import JSON, Step
@@ -42,12 +42,19 @@ class Guarded(Confirmable):
             self.identify(identity(api))
             self._stop()
             if not told:
-                self._begin(api, begins=not lately or proof.epoch == Epoch())
+                self._begin_once(api, begins=not lately or proof.epoch == Epoch())
         proofs.keep(self.pk, self.stamped, proof.moment if told else None)
 
     def _stop(self) -> None:
         if self.stopped:
             raise Held(self.stopped)
+
+    def _begin_once(self, api: Cluster, *, begins: bool) -> None:
+        """Begin, or take over what another process of ours has begun at the same moment."""
+        try:
+            self._begin(api, begins=begins)
+        except Conflict:
+            self._begin(api, begins=not self._read_guard())
 
     def _begin(self, api: Cluster, *, begins: bool) -> None:
         """Have the cluster hold our epoch, a new one where it `begins`."""

@@ -20,12 +20,19 @@ from reconcile.prepared import Prepared
 from reconcile.values import Phase, Plan
 
 STANDING = frozenset({Phase.DEPLOYED, Phase.DRIFTED})  # of a baseline: one may build on it
+_LOOKS_WATCHED = (20.0, 300.0)  # seconds, at the soonest and at the latest
 _CLUSTER_LOOK = 300.0  # seconds; thousands may wait for one cluster
 
 
 @cache
 def _baseline_of() -> Prepared:
     rows = apps.get_model("clusters.clusterbaseline")._default_manager.all()
+    return Prepared(lambda cluster: (rows.filter(cluster_id=cluster), {}), cluster=int)
+
+
+@cache
+def _watched() -> Prepared:
+    rows = apps.get_model("clusters.watchlease")._default_manager.standing()
     return Prepared(lambda cluster: (rows.filter(cluster_id=cluster), {}), cluster=int)
 
 
@@ -60,6 +67,12 @@ class Projected(Located, Convergent):
     def inferred(self) -> bool:
         """Whether what goes here goes by a change of something else, not by request."""
         return not (self.deleting and self.parent.deleting)
+
+    @property
+    def progress_looks(self) -> tuple[float, float]:  # type: ignore[override]
+        """Seldom where somebody watches the cluster, who tells what moves before."""
+        watched = _watched().exists(cluster=self.cluster.pk)
+        return _LOOKS_WATCHED if watched else super().progress_looks
 
     def connect(self) -> AbstractContextManager[ClusterVerbs]:
         """Open the cluster with KubeNova's scoped credential."""

@@ -17,6 +17,7 @@ from delivery.models.freezing import BREAK_GLASS
 from delivery.models.in_project import InProject, InProjectQuerySet
 from delivery.models.overrides import Overridden
 from delivery.models.published_types import hold_types
+from delivery.models.retreating import OnFailure
 from delivery.models.revision import Revision
 from delivery.models.secret import ProjectSecret, hold_references
 from delivery.models.serving import refuse_unserved
@@ -197,6 +198,18 @@ class App(InProject, Flowing, Overridden):
             raise ValidationError({"components": errors_of(taken)})
 
     # --- What the loop finds.
+
+    @property
+    def only_sums(self) -> bool:
+        """Whether neither a wave, a run, a freeze nor a way back depends on its placements."""
+        if self.strategy or self.workflow or self.on_failure != OnFailure.WAIT:
+            return False
+        return self.obstacle() is None and self.advised() is None
+
+    @property
+    def settles_when_created(self) -> bool:
+        """Whether every cluster is told at once, and nothing else follows from a step."""
+        return self.only_sums
 
     def sum_up(self, lease: Lease | None, rows: Sequence[Convergent] | None = None) -> None:
         """Sum the placements up; a revision that is deployed on all of them was healthy once.

@@ -93,6 +93,10 @@ class Freezing(Revised):
     def _frozen(self, mode: Mode) -> Freeze | None:
         return self.project.frozen(mode, timezone.now())
 
+    def advised(self) -> Freeze | None:
+        """The window in which people are only warned, if one is open."""
+        return self._frozen(Mode.WARN)
+
     def _thawed(self) -> bool:
         rows = RevisionThaw.objects.filter(revision__app=self.pk)
         return rows.filter(revision__number=self.revision).exists()
@@ -141,7 +145,7 @@ class Freezing(Revised):
         self, lease: Lease | None, synced: Condition, ready: Condition, **status: Any
     ) -> bool:
         """As for any row; what is only to be warned of is told where all is well."""
-        if ready.status == Status.TRUE and (found := self._frozen(Mode.WARN)):
+        if ready.status == Status.TRUE and (found := self.advised()):
             self.look_again(Obstacle(FROZEN, "", found.until).left)
             current = self.current_revision()
             if current and current.created_at >= found.since:

@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import ClassVar, cast
 
-from django.db import models, transaction
+from django.db import models
 from django.utils import timezone
 
 from delivery.adapters.native import NativeApps
@@ -19,8 +19,10 @@ from delivery.rules.secrets import names_used
 from reconcile.loop import Outcome
 from reconcile.models.convergent import Wait
 from reconcile.models.rows import read
-from reconcile.models.work import Lease
+from reconcile.models.statements import put
+from reconcile.models.work import Lease, marking
 from reconcile.plan import Task
+from reconcile.prepared import Document
 from reconcile.values import JSON, Health, Live, Part, Phase, Ref, RepairMode
 from tenancy.models import ProjectPlacement
 
@@ -75,7 +77,10 @@ class AppPlacement(Publishing):
 
     def home(self) -> ProjectPlacement | None:
         """Its project on this cluster."""
-        return self.app.project.placements.filter(cluster=self.cluster_id).first()
+        found = cast(ProjectPlacement | None, self.app.project.placed_on(self.cluster_id))
+        if found:
+            found.project, found.cluster = self.app.project, self.cluster
+        return found
 
     def intent(self) -> AppIntent:
         """The components of its target revision, in the namespace of the project."""
@@ -166,12 +171,24 @@ class AppPlacement(Publishing):
             "revision": intent.revision,
             "components": [self._told(part, intent.revision) for part in parts],
         }
-        with transaction.atomic():
+        with marking(lease):
+            if self.revision != intent.revision and not self.app.sums_up_at_once:
+                self.app.mark_to_sum_up()  # a wave may wait for that and nothing else
             if any(getattr(self, name) != value for name, value in status.items()):
-                AppPlacement.objects.filter(lease.holds(), pk=self.pk).update(**status)
-            if self.revision != intent.revision:
-                self.parent.placement_moved()  # a wave may wait for that and nothing else
+                self.revision, self.components = intent.revision, status["components"]
+                there = Document(self.components)
+                put(self.label, self.pk, lease, revision=self.revision, components=there)
             return super().record_success(task, seen, generation, lease)
+
+    def progress_look(self) -> float:
+        """As for any row; not later than a component has come up too slowly."""
+        limit = timedelta(seconds=self.app.health_deadline)
+        waits = [
+            (datetime.fromisoformat(each["moved"]) + limit - timezone.now()).total_seconds()
+            for each in self.components
+            if each["phase"] == Phase.APPLYING
+        ]
+        return min([super().progress_look(), *(max(wait, 0.5) for wait in waits)])
 
     def _told(self, part: Part, revision: int) -> JSON:
         told = {**asdict(part), "revision": revision, "phase": _PHASES[part.health]}

@@ -7,6 +7,7 @@ of a secret, of the tenant's nodes, of a decision about drift.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import ClassVar
 
 from django.db import models
@@ -18,9 +19,12 @@ from clusters.models.cluster import ALL_LABELS
 from delivery.adapters import APPS, KUBEVELA, NATIVE
 from delivery.adapters.kubevela import KubeVelaApps, spec_of
 from delivery.intents import AppIntent
+from reconcile.locks import one_writer
 from reconcile.models import AppliedObject, Decision, Lease, drifting
 from reconcile.models.convergent import Convergent, Wait
 from reconcile.models.rows import read
+from reconcile.models.statements import put
+from reconcile.prepared import Built, Prepared
 from reconcile.values import digest
 from tenancy.rules.needs import Need
 
@@ -95,10 +99,13 @@ class Publishing(Chosen):
         """As for any row; what is to run is counted before it is written."""
         intent: AppIntent = super().watched_intent(lease)
         if self.with_kubevela and self.content != self.published:
-            values = {"publications": self.publications + 1, "published": self.content}
-            rows = type(self)._default_manager.filter(lease.holds(), pk=self.pk)
-            if rows.update(**values):
-                self.publications, self.published = self.publications + 1, self.content
+            count = self.publications + 1
+            with one_writer():
+                written = put(
+                    self.label, self.pk, lease, publications=count, published=self.content
+                )
+            if written:
+                self.publications, self.published = count, self.content
         return intent
 
     # --- What has to be there first.
@@ -122,5 +129,14 @@ class Publishing(Chosen):
 
 def _has_account(home: Convergent) -> bool:
     read(home.key)
-    accounts = AppliedObject.objects.filter(kind=SERVICE_ACCOUNT.name, name=DEPLOYER)
-    return accounts.filter(work__in=home.work).exists()
+    return _accounts_of().exists(kind=home.label, object_id=home.pk)
+
+
+@cache
+def _accounts_of() -> Prepared:
+    rows = AppliedObject.objects.filter(kind=SERVICE_ACCOUNT.name, name=DEPLOYER)
+
+    def build(kind: str, object_id: int) -> Built:
+        return rows.filter(work__kind=kind, work__object_id=object_id), {}
+
+    return Prepared(build, kind=str, object_id=int)

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -19,15 +19,16 @@ from reconcile.models.declared import Declared
 from reconcile.models.drift import Drift
 from reconcile.models.events import Event
 from reconcile.models.rows import Row, reading
+from reconcile.models.statements import put
 from reconcile.models.telling import Telling
 from reconcile.models.work import Lease, marking, touch
 from reconcile.plan import Task
 from reconcile.planning import pins
+from reconcile.prepared import Document
 from reconcile.proof import Proof
 from reconcile.values import WAITING, Assessment, Condition, Health, Live, Ref, Status
 
 _SHOWN_AFTER = 5
-_PROGRESS_LOOK = 5.0
 _DELETION_LOOK = 1.0
 _PROOF_LOOK = 1.0
 PROVED = "proved"  # the fact that names the rules which the cluster was seen to enforce
@@ -60,6 +61,8 @@ class Converging(Row):
     parent_field: ClassVar[str]
     # Whether each wave is recorded before the next: where it could not be written once more.
     records_waves: ClassVar[bool] = False
+    # After how many seconds it looks how it comes up, at the soonest and at the latest.
+    progress_looks: tuple[float, float] = (5.0, 60.0)
     # Whether the lease is given back as the step is recorded: what comes after could not say when
     # to look again.
     settles_at_once: ClassVar[bool] = True
@@ -127,7 +130,7 @@ class Converging(Row):
         synced = self._synced(task)
         ready = Condition("Ready", status, reason, found.message)
         progressing = found.health is Health.PROGRESSING and synced.status == Status.TRUE
-        progress = _PROOF_LOOK if self.unproven else _PROGRESS_LOOK
+        progress = _PROOF_LOOK if self.unproven else self.progress_look()
         with marking(lease) as marks:
             self.write_down(lease)
             self._look_back(task, seen, lease)
@@ -138,6 +141,17 @@ class Converging(Row):
             if self.settles_at_once:
                 marks.release(lease, outcome.look_in)
         return outcome
+
+    def progress_look(self) -> float:
+        """Seconds until it looks by itself how it comes up: as many as it took until now.
+
+        Within bounds, so that many that wait for the same do little.
+        """
+        since = [each for each in self.conditions if each["type"] == "Ready"]
+        known = since and since[0]["status"] == Status.FALSE
+        began = datetime.fromisoformat(since[0]["last_transition"]) if known else timezone.now()
+        soonest, latest = self.progress_looks
+        return min(max((timezone.now() - began).total_seconds(), soonest), latest)
 
     def _proven(self, found: Assessment) -> Assessment:
         """Not Ready as long as the cluster lets pass what its rules forbid."""
@@ -166,8 +180,10 @@ class Converging(Row):
         parts = [asdict(part) for part in found.parts]
         if (parts, found.facts) == (self.parts, self.facts) and not self.failing_since:
             return
-        rows = type(self)._default_manager.filter(lease.holds(), pk=self.pk)
-        rows.update(parts=parts, facts=found.facts, failing_since=None)
+        if self.failing_since:
+            rows = type(self)._default_manager.filter(lease.holds(), pk=self.pk)
+            rows.update(failing_since=None)
+        put(self.label, self.pk, lease, parts=Document(parts), facts=Document(found.facts))
         touch(self.key)
 
     def _synced(self, task: Task) -> Condition:

@@ -32,8 +32,6 @@ class Declared(Summing):
     placement_field: ClassVar[str] = ""
     # Of the declaration under way: what differs from what was declared before.
     changed: Sequence[str] = ()
-    # Whether its declaration does all that its first step would, where it comes to any cluster.
-    settles_when_created: ClassVar[bool] = False
 
     class Meta:
         abstract = True
@@ -113,12 +111,17 @@ class Declared(Summing):
                 self._watch_targets()
             self.place(declared=True)
             self.on_declared(by=by, created=created)
-            if new and self.placements_of().exists():
+            if new and self.settles_when_created and self.placements_of().exists():
                 self.sum_up(None)
             else:
                 self.enrol()
             touch(self.key)
         return True
+
+    @property
+    def settles_when_created(self) -> bool:
+        """Whether its declaration does all that its first step would, where it comes to any."""
+        return False
 
     def _watch_targets(self) -> None:
         """Store the keys that choose its clusters before they are chosen: no step has to."""

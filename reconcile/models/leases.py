@@ -32,6 +32,17 @@ _HELD = Prepared(
     pk=int,
     token=uuid.UUID,
 )
+_DUE_IN = Prepared(
+    lambda pk, token, marks, failures, look_in: (
+        held(pk, token).filter(marks=marks),
+        {"due_at": Now() + look_in, "failures": failures, **_FREE},
+    ),
+    pk=int,
+    token=uuid.UUID,
+    marks=int,
+    failures=int,
+    look_in=timedelta,
+)
 _AT_REST = Prepared(
     lambda pk, token, marks, failures: (
         held(pk, token).filter(marks=marks),
@@ -94,13 +105,13 @@ class Lease:
         self._released = True
 
     def _release(self, look_in: float | None, failures: int) -> None:
+        pk, token = self.work.pk, self.token
+        given = {"marks": self.work.marks, "failures": failures}
         if look_in is None:
-            given = {"marks": self.work.marks, "failures": failures}
-            done = _AT_REST.update(pk=self.work.pk, token=self.token, **given)
+            done = _AT_REST.update(pk=pk, token=token, **given)
         else:
-            due = Now() + timedelta(seconds=look_in)
-            mine = self.mine.filter(marks=self.work.marks)
-            done = mine.update(due_at=due, failures=failures, **_FREE)
+            later = timedelta(seconds=look_in)
+            done = _DUE_IN.update(pk=pk, token=token, look_in=later, **given)
         if not done:
             self.mine.update(due_at=Now(), failures=0, **_FREE)
 

@@ -9,7 +9,7 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from reconcile.models.rows import Row
-from reconcile.models.work import Lease
+from reconcile.models.work import Lease, marking
 from reconcile.prepared import Built, Prepared
 from reconcile.values import Condition, Phase, Status, worst
 
@@ -55,7 +55,8 @@ class Summing(Row):
 
     def mark_to_sum_up(self) -> None:
         """Make the row due because a placement moved; what is wanted has not changed."""
-        self.work.mark(by_the_way=True)  # type: ignore[attr-defined]
+        with marking() as marks:
+            marks.mark_one(self.label, self.pk)
 
     @property
     def sums_up_at_once(self) -> bool:
@@ -63,8 +64,12 @@ class Summing(Row):
 
         Not where more than a sum depends on them.
         """
-        alone = not connection.features.has_select_for_update
-        return alone and type(self).sum_up is Summing.sum_up
+        return not connection.features.has_select_for_update and self.only_sums
+
+    @property
+    def only_sums(self) -> bool:
+        """Whether nothing but its sum depends on how its placements fare."""
+        return type(self).sum_up is Summing.sum_up
 
     def placement_moved(self) -> None:
         """Sum up right now, in the transaction of the placement that moved, or have a step do it.
@@ -76,7 +81,7 @@ class Summing(Row):
             self.mark_to_sum_up()
             return
         self.read_anew(locked=True)
-        if self.deleting:
+        if self.deleting or not self.only_sums:
             self.mark_to_sum_up()
             return
         for row in few:

@@ -13,14 +13,14 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import connection, models, transaction
-from django.db.models import Case, F, Q, QuerySet, Value, When, Window
+from django.db.models import F, Q, QuerySet, Window
 from django.db.models.functions import Now, Random, RowNumber
 from django.utils import timezone
 
 from reconcile.correlation import correlation_id, traceparent
 from reconcile.locks import check_references, lock_to_touch, one_writer
 from reconcile.models.leases import Lease as Lease
-from reconcile.models.statements import claimed, fair, readers, taking
+from reconcile.models.statements import claimed, fair, mark_each, readers, taking, work_of
 from reconcile.wake import wake
 
 _SPREAD_SECONDS = 0.5
@@ -162,6 +162,10 @@ class Marks:
         self._leases: dict[Lease, None] = {}
         self._released: list[tuple[Lease, float | None]] = []
 
+    def mark_one(self, kind: str, object_id: int) -> None:
+        """Mark the work on a row, by the way of something else."""
+        self._passed.update(pk for (pk,) in work_of().rows(kind=kind, object_id=object_id))
+
     def mark(self, rows: QuerySet[Work], *, by_the_way: bool = False) -> int:
         """Mark the rows; return how many."""
         found = set(rows.values_list("pk", flat=True))
@@ -221,23 +225,9 @@ class Marks:
 
 
 def _mark(pks: set[int], *, by_the_way: bool) -> None:
-    if not pks:
-        return
-    fields: dict[str, object] = {
-        "marks": F("marks") + 1,
-        "due_at": Case(When(due_at__lte=Now(), then=F("due_at")), default=Now()),
-    }
-    if correlation_id():
-        cause = {"correlation_id": correlation_id(), "traceparent": traceparent()}
-        for name, text in cause.items():
-            fields[name] = _unless_unsettled(name, text) if by_the_way else text
-    if Work.objects.filter(pk__in=pks).update(**fields):
+    cause = {"correlation_id": correlation_id(), "traceparent": traceparent()}
+    if mark_each(pks, cause if correlation_id() else {}, by_the_way=by_the_way):
         wake()
-
-
-def _unless_unsettled(column: str, text: str) -> Case:
-    settled = Q(due_at=None, lease_token=None)
-    return Case(When(settled, then=Value(text)), default=F(column))
 
 
 _marks: ContextVar[Marks | None] = ContextVar("marks", default=None)

@@ -19,13 +19,16 @@ if TYPE_CHECKING:
 class Peopled(Declared):
     """A tenant or a project, whose `memberships` are rows of user and role."""
 
-    settles_when_created = True
-
     if TYPE_CHECKING:
         memberships: RelatedManager[Any]
 
     class Meta:
         abstract = True
+
+    @property
+    def settles_when_created(self) -> bool:
+        """It does: nothing but its placements, and their sum, is left to a step."""
+        return True
 
     def role_of(self, user: User | AnonymousUser) -> Role | None:
         """The role of a member, None for everybody else."""

@@ -12,10 +12,10 @@ from prometheus_client import REGISTRY
 from rest_framework.test import APIClient
 
 from clusters.credentials import Given
-from clusters.epoch import EPOCH
+from clusters.epoch import EPOCH, proofs
 from clusters.intents import GRANTS_NAMESPACE
 from clusters.kinds import CONFIG_MAP, LIMIT_RANGE, NAMESPACE, SECRET, SERVICE_ACCOUNT
-from clusters.models import Cluster
+from clusters.models import Cluster, guarded
 from reconcile.errors import Unreachable
 from reconcile.guard import Epoch, Reason
 from reconcile.models import AppliedObject, Event, InferredDeletion, Work
@@ -232,6 +232,31 @@ def test_an_epoch_begins_before_the_first_write_and_lasts_f28(cluster, live, sho
     assert live.writes[0] == ("apply", EPOCH)
     cluster.refresh_from_db()
     assert cluster.epoch == 2 and epoch_of(live) == cluster.stamped
+    live.writes.clear()
+    change(shop)
+    settle()
+    assert live.writes and ("apply", EPOCH) not in live.writes
+
+
+def test_two_processes_that_begin_at_once_both_go_on_f28(cluster, live, shop, monkeypatch):
+    """Each has seen that the epoch is old; the one that writes later takes over the other's."""
+    later()
+    proofs.drop(cluster.pk)
+    write, others = guarded.write_epoch, []
+
+    def slow(api, epoch, before):
+        if not others:
+            others.append(Cluster.objects.get(pk=cluster.pk))
+            monkeypatch.setattr(guarded, "write_epoch", write)
+            others[0].before_writes(cluster.baseline.connect)
+        write(api, epoch, before)
+
+    monkeypatch.setattr(guarded, "write_epoch", slow)
+    cluster.before_writes(cluster.baseline.connect)
+
+    cluster.refresh_from_db()
+    assert (cluster.report_only, cluster.epoch) == ("", others[0].epoch)
+    assert epoch_of(live) == cluster.stamped
     live.writes.clear()
     change(shop)
     settle()

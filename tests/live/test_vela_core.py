@@ -1,0 +1,131 @@
+"""Apps on KubeVela itself: vela-core with the CRDs and definitions of its chart, nothing played.
+
+The stand-in of `test_kubevela_apps` claims what vela-core does; here it is asked. `make vela`
+builds it, which takes a while: without it these tests are skipped.
+"""
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from clusters.credentials import Given
+from clusters.kubeconfig import parse
+from clusters.models import Cluster
+from clusters.rules import address_rules
+from delivery.models import App
+from reconcile.values import JSON
+from sandbox.api import AdminApi
+from sandbox.plane import ControlPlane
+from tenancy.models import Project, Tenant
+from tests.clusters.steps import settle_live, settle_until
+from tests.delivery.samples import component, with_traits
+from tests.live.test_delivery import keys, phase_of
+from tests.live.test_kubevela_apps import DEPLOY, pods_of, reaches
+from tests.live.vela import GROUP
+from tests.live.vela_core import VelaCore, at_work
+
+__all__ = ["keys"]
+
+pytestmark = [pytest.mark.live, pytest.mark.django_db, pytest.mark.timeout(900)]
+
+WEB = with_traits(
+    component(ports=[{"port": 80, "expose": True}], env=[{"name": "MODE", "value": "prod"}]),
+    scaler={"replicas": 2},
+    labels={"tier": "front"},
+)
+
+
+@pytest.fixture
+def core(admin_api: AdminApi, control_plane: ControlPlane) -> Iterator[VelaCore]:
+    with at_work(admin_api, control_plane) as found:
+        yield found
+
+
+@pytest.fixture
+def shop(core: VelaCore, admin_kubeconfig: str) -> Iterator[Project]:
+    cluster = Cluster(name="vela")
+    cluster.given = Given.of(parse(admin_kubeconfig.encode(), address_rules()))
+    cluster.declare(by="olga")
+    settle_live()
+    cluster.baseline.mark()  # KubeVela is no risk any more, now that the policies are there
+    settle_live()
+    tenant = Tenant(name=f"acme-{uuid.uuid4().hex[:6]}", placement={"clusters": ["vela"]})
+    tenant.declare(by="olga")
+    project = Project(tenant=tenant, name="shop")
+    project.declare(by="alice")
+    settle_until(lambda: phase_of(project) == "Deployed", DEPLOY)
+    yield project
+    tenant.request_deletion(by="olga")
+    settle_until(lambda: not Tenant.objects.exists(), DEPLOY)
+
+
+def application(api: AdminApi, project: Project) -> JSON:
+    return api.get(f"{GROUP}/namespaces/{project.namespace}/applications/site")
+
+
+def test_an_app_lives_and_goes_back(shop: Project, admin_api: AdminApi) -> None:
+    app = App(project=shop, name="site", components=[WEB, component("work", "worker")])
+    app.declare(by="bob")
+    reaches(app, "Deployed")
+    assert app.placements.get().adapter_name == "delivery.kubevela"
+    assert application(admin_api, shop)["status"]["status"] == "running"
+    spec = pods_of(admin_api, shop)
+    pod = spec["template"]["spec"]
+    (container,) = pod["containers"]
+    assert (spec["replicas"], container["image"]) == (2, "nginx:1.27")
+    assert container["env"] == [{"name": "MODE", "value": "prod"}]
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert pod["securityContext"] == {"seccompProfile": {"type": "RuntimeDefault"}}
+    assert spec["template"]["metadata"]["labels"]["tier"] == "front"
+    assert spec["template"]["metadata"]["labels"]["kubenova.io/app"] == "site"
+    assert admin_api.get(f"/api/v1/namespaces/{shop.namespace}/services/web")
+
+    app.components = [with_traits(component(image="nginx:1.28"), scaler={"replicas": 1})]
+    app.declare(by="bob")
+    reaches(app, "Deployed")
+    assert pods_of(admin_api, shop)["template"]["spec"]["containers"][0]["image"] == "nginx:1.28"
+    assert admin_api.find(_deployment(shop, "work")) is None
+
+    app.rollback(1, by="bob")
+    reaches(app, "Deployed")
+    assert pods_of(admin_api, shop)["template"]["spec"]["containers"][0]["image"] == "nginx:1.27"
+    assert pods_of(admin_api, shop)["replicas"] == 2
+
+    app.request_deletion(by="bob")
+    settle_until(lambda: not App.objects.exists(), DEPLOY)
+    assert admin_api.find(_deployment(shop, "web")) is None
+
+
+def test_what_never_comes_up_is_told(shop: Project, admin_api: AdminApi) -> None:
+    app = App(project=shop, name="site", health_deadline=10)
+    app.components = [component(image="registry.invalid/web:1")]
+    app.declare(by="bob")
+    reaches(app, "Error")
+    app.refresh_from_db()
+    assert application(admin_api, shop)["status"]["status"] != "running"
+    app.components = [component()]
+    app.declare(by="bob")
+    reaches(app, "Deployed")
+
+
+def test_what_somebody_edits_goes_back_and_is_not_rolled_out(
+    shop: Project, admin_api: AdminApi
+) -> None:
+    app = App(project=shop, name="site", components=[component()])
+    app.declare(by="bob")
+    reaches(app, "Deployed")
+    path = f"{GROUP}/namespaces/{shop.namespace}/applications/site"
+    edited = application(admin_api, shop)["spec"]
+    edited["components"][0]["properties"]["image"] = "evil:1"
+    admin_api.patch(path, {"spec": edited})
+    app.placements.get().mark()
+    settle_live()
+    reaches(app, "Deployed")
+    spec = application(admin_api, shop)["spec"]
+    assert spec["components"][0]["properties"]["image"] == "nginx:1.27"
+    assert pods_of(admin_api, shop)["template"]["spec"]["containers"][0]["image"] == "nginx:1.27"
+
+
+def _deployment(project: Project, name: str) -> str:
+    return f"/apis/apps/v1/namespaces/{project.namespace}/deployments/{name}"

@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check live browser postgres faults soak sandbox bench shell clean schema roles fields lock
+.PHONY: help setup run test check live browser postgres faults soak sandbox vela bench shell clean schema roles fields lock
 
 PYTHON ?= python3.11
 VENV := .venv
@@ -69,6 +69,9 @@ soak: $(DEV) ## Break it at random for SECONDS=3600, with SEED=1
 
 sandbox: $(RUNTIME) ## Start a Kubernetes control plane on this machine: NAME=sandbox
 	$(MANAGE) sandbox up --name $(or $(NAME),sandbox)
+
+vela: $(RUNTIME) ## Build KubeVela, for the live tests and the benchmark that ask it and no stand-in
+	$(BIN)/python -m sandbox.vela
 
 bench: $(DEV) ## Run all benchmarks, for an hour; ARGS=--busy where other work is done as well
 	$(BIN)/python benchmarks/proxy.py

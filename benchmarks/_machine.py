@@ -93,7 +93,10 @@ class Spent:
         return sum(self.cores.values())
 
 
-_SERVER = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
+_SERVER = (
+    *("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok"),
+    "vela-core",
+)
 
 
 def cost_of(spent: Spent, count: int, things: str, thing: str) -> JSON:

@@ -142,9 +142,11 @@ def applications(run: JSON) -> list[Row]:
     """B5."""
     floor, product, times = run["floor"], run["product"], run["times the floor"]
     rate = "Applications/s"
+    there = run["options"].get("kubevela", 0)
+    then = "until KubeVela runs them" if there else "for KubeVela, until they are there"
     return [
         (
-            f"B5 {run['options']['apps']} Applications for KubeVela",
+            f"B5 {run['options']['apps']} Applications {then}",
             f"{floor[rate]} {rate}",
             f"{product[rate]} {rate}",
             f"{times['p50']} (worst {times['worst']})",

@@ -1,15 +1,18 @@
 """B5: Applications. Apps are declared at once on a cluster with the CRDs of KubeVela.
 
 Floor: the same Applications applied by 16 threads of the same HTTP client, in turns with the
-product. KubeVela's controller does not run: what it takes is the same whoever has written. The CRDs
-lie beside the repository, in `../shared/crds`.
+product. KubeVela's controller does not run, and the CRDs lie beside the repository, in
+`../shared/crds`. With `--kubevela 1` it is at work, as `make vela` has built it, and both are
+measured until the last Application runs: the floor as it says, the product as KubeNova tells.
 
-    python benchmarks/applications.py [--apps 1000] [--rounds 5] [--drains 2]
+    python benchmarks/applications.py [--apps 1000] [--rounds 5] [--drains 2] [--kubevela 1]
 """
 
-import argparse
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import yaml
 from _figures import JSON, middle, ratio, table
@@ -19,28 +22,62 @@ from _raw import Raw, foreign
 from _stage import ROOT, Stage, Unsettled, deployed, drained, register, stage, until
 from _tenants import comparable, declare, manifests, names, settled
 
+from sandbox.vela import DEFINITIONS, KubeVela, home
+
 CLUSTER = "bench"
 PLURALS = (
     *("applicationrevisions", "applications", "componentdefinitions", "resourcetrackers"),
     "traitdefinitions",
 )
 _CRDS = ROOT.parent / "shared" / "crds"
-_DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 _SECONDS = 900.0
+_RUNNING = "running"  # as KubeVela says of an Application
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Where it is measured; `vela` is KubeVela at work, None where only its CRDs are."""
+
+    at: Stage
+    raw: Raw
+    drains: int
+    vela: KubeVela | None
+
+    def pids(self) -> dict[str, list[int]]:
+        """Who spends processor time."""
+        return self.at.pids() | dict(self.vela.pids() if self.vela else {})
 
 
 def main() -> int:
     """Run the benchmark; return the exit status."""
-    chosen = options(__doc__, "applications", apps=1000, rounds=5, drains=2)
+    chosen = options(__doc__, "applications", apps=1000, rounds=5, drains=2, kubevela=0)
     machine = begin(chosen)
-    with stage("bench-applications") as at:
-        install(at)
+    with stage("bench-applications") as at, kubevela(at, wanted=bool(chosen.kubevela)) as vela:
         prepare(at)
-        raw, each = Raw(at.plane.kubeconfig), max(chosen.apps // chosen.rounds, 1)
-        (tenant,) = names(0, 1)
-        raw.apply([body for body in foreign(manifests([tenant])) if body["kind"] == "Namespace"])
-        rounds = [one_round(chosen, at, raw, n * each, each) for n in range(chosen.rounds)]
+        scene = Scene(at, Raw(at.plane.kubeconfig), chosen.drains, vela)
+        count = max(chosen.apps // chosen.rounds, 1)
+        prepare_floor(scene)
+        turns = [names(n * count, count, "bench-app") for n in range(chosen.rounds)]
+        rounds = [one_round(scene, found) for found in turns]
     return end(chosen, machine, {"rounds": rounds, **summed(rounds)}, show)
+
+
+@contextmanager
+def kubevela(at: Stage, *, wanted: bool) -> Iterator[KubeVela | None]:
+    """KubeVela at work on the cluster, or its CRDs alone. Raises Unsettled for lack of it."""
+    if not wanted:
+        install(at)
+        yield None
+        return
+    if not home().exists():
+        raise Unsettled("KubeVela was not built: `make vela` does that")
+    vela = KubeVela(at.api, at.plane.kubeconfig, home())
+    vela.install()
+    vela.start("vela-core")
+    try:
+        yield vela
+    finally:
+        vela.stop()
 
 
 def install(at: Stage) -> None:
@@ -50,7 +87,7 @@ def install(at: Stage) -> None:
         if not path.exists():
             raise Unsettled(f"KubeVela's CRDs are not at hand: {path} is absent")
         body = yaml.safe_load(path.read_text())
-        at.api.apply(f"{_DEFINITIONS}/{plural}.core.oam.dev", body, "helm", force=True)
+        at.api.apply(f"{DEFINITIONS}/{plural}.core.oam.dev", body, "helm", force=True)
 
 
 def prepare(at: Stage) -> None:
@@ -73,47 +110,65 @@ def prepare(at: Stage) -> None:
     drained(lambda: settled(tenants), "the tenant")
 
 
-def one_round(options: argparse.Namespace, at: Stage, raw: Raw, first: int, count: int) -> JSON:
-    """Apply `count` apps by the product, then the very same Applications by the floor."""
+def prepare_floor(scene: Scene) -> None:
+    """The namespaces of the floor, with the account that KubeVela acts by there."""
+    ours = foreign(manifests(names(0, 1)))
+    kinds = {"Namespace", "ServiceAccount", "Role", "RoleBinding"} if scene.vela else {"Namespace"}
+    scene.raw.apply([body for body in ours if body["kind"] in kinds])
+
+
+def one_round(scene: Scene, found: Sequence[str]) -> JSON:
+    """Apply apps by the product, then the very same Applications by the floor."""
     from delivery.models import AppPlacement
     from reconcile.plan import stamped
     from reconcile.values import MANAGED_BY, MANAGER, OWNER
 
-    found = names(first, count, "bench-app")
-    at.start("watch")
-    at.start("worker", "--drains", str(options.drains))
-    applied(at, names(first, 1, "warm"))  # the roles are up when this one is there
-    product = applied(at, found)
-    at.stop("watch", "worker")
+    scene.at.start("watch")
+    scene.at.start("worker", "--drains", str(scene.drains))
+    applied(scene, [f"warm-{found[0]}"])  # the roles are up when this one is there
+    product = applied(scene, found)
+    scene.at.stop("watch", "worker")
     wanted = [
         stamped(body, {MANAGED_BY: MANAGER, OWNER: row.owner}, "0" * 32)
         for row in AppPlacement.objects.filter(app__name__in=found)
         for body in row.adapter().render(row.intent())
     ]
-    raw.verify(comparable(wanted))
+    scene.raw.verify(comparable(wanted))
     others = foreign(wanted)
-    with spending(at.pids(), mine=True) as floor:
-        raw.apply(others)
-    raw.verify(others)
-    return {"floor": told(floor, count), "product": told(product, count)}
+    with spending(scene.pids(), mine=True) as floor:
+        scene.raw.apply(others)
+        if scene.vela:
+            until(lambda: running(scene, others), _SECONDS, "the Applications of the floor")
+    scene.raw.verify(others)
+    return {"floor": told(floor, len(found)), "product": told(product, len(found))}
 
 
-def applied(at: Stage, found: Sequence[str]) -> Spent:
-    """Declare apps all at once and measure until every Application is there."""
+def running(scene: Scene, wanted: Sequence[JSON]) -> bool:
+    """Whether KubeVela says so of all of them. It is asked once in a while: a list costs, too."""
+    time.sleep(0.5)
+    find = scene.raw.live(wanted)
+    bodies = [find(each) or {} for each in wanted]
+    return all(body.get("status", {}).get("status") == _RUNNING for body in bodies)
+
+
+def applied(scene: Scene, found: Sequence[str]) -> Spent:
+    """Declare apps all at once and measure until every Application is there, or runs."""
     from django.db import transaction
 
     from delivery.models import App, AppPlacement
     from tenancy.models import Project
 
     project = Project.objects.order_by("name").first()
+    traits = [{"type": "scaler", "properties": {"replicas": 0}}]
+    part = {"type": "webservice", "properties": {"image": "nginx:1.27"}, "traits": traits}
     with transaction.atomic():
         for name in found:
-            part = {"name": name, "type": "webservice", "properties": {"image": "nginx:1.27"}}
-            App(project=project, name=name, components=[part]).declare(by="olga")
-    new = AppPlacement.objects.filter(observed_generation=0)
-    with spending(at.pids()) as spent:
+            App(project=project, name=name, components=[{**part, "name": name}]).declare(by="olga")
+    rows = AppPlacement.objects.filter(app__name__in=found)
+    new = rows.exclude(phase="Deployed") if scene.vela else rows.filter(observed_generation=0)
+    with spending(scene.pids()) as spent:
         text = f"{len(found)} Applications"
-        until(lambda: at.check() or not new.exists(), _SECONDS, text, every=0.1)
+        until(lambda: scene.at.check() or not new.exists(), _SECONDS, text, every=0.1)
     return spent
 
 

@@ -13,17 +13,21 @@ from clusters.credentials import Given
 from clusters.kubeconfig import parse
 from clusters.models import Cluster
 from clusters.rules import address_rules
-from delivery.models import App
+from delivery.models import App, Workflow
 from reconcile.values import JSON
 from sandbox.api import AdminApi
 from sandbox.plane import ControlPlane
+from sandbox.vela import KubeVela
 from tenancy.models import Project, Tenant
 from tests.clusters.steps import settle_live, settle_until
+from tests.delivery.engines import allow, announce, publish
+from tests.delivery.flows import phases, step, told
 from tests.delivery.samples import component, with_traits
 from tests.live.test_delivery import keys, phase_of
 from tests.live.test_kubevela_apps import DEPLOY, pods_of, reaches
+from tests.live.test_workflow_engine import runs_of, until
 from tests.live.vela import GROUP
-from tests.live.vela_core import VelaCore, at_work
+from tests.live.vela_core import at_work
 
 __all__ = ["keys"]
 
@@ -35,15 +39,30 @@ WEB = with_traits(
     labels={"tier": "front"},
 )
 
+# What the published type does: it is the template that the cluster has.
+ANNOUNCE = """
+import "vela/kube"
+
+apply: kube.#Apply & {
+	$params: value: {
+		apiVersion: "v1"
+		kind: "ConfigMap"
+		metadata: {name: parameter.to, namespace: context.namespace}
+		data: told: "yes"
+	}
+}
+parameter: to: string
+"""
+
 
 @pytest.fixture
-def core(admin_api: AdminApi, control_plane: ControlPlane) -> Iterator[VelaCore]:
-    with at_work(admin_api, control_plane) as found:
+def core(admin_api: AdminApi, control_plane: ControlPlane) -> Iterator[KubeVela]:
+    with at_work(admin_api, control_plane, "vela-core", "vela-workflow") as found:
         yield found
 
 
 @pytest.fixture
-def shop(core: VelaCore, admin_kubeconfig: str) -> Iterator[Project]:
+def shop(core: KubeVela, admin_kubeconfig: str) -> Iterator[Project]:
     cluster = Cluster(name="vela")
     cluster.given = Given.of(parse(admin_kubeconfig.encode(), address_rules()))
     cluster.declare(by="olga")
@@ -125,6 +144,37 @@ def test_what_somebody_edits_goes_back_and_is_not_rolled_out(
     spec = application(admin_api, shop)["spec"]
     assert spec["components"][0]["properties"]["image"] == "nginx:1.27"
     assert pods_of(admin_api, shop)["template"]["spec"]["containers"][0]["image"] == "nginx:1.27"
+
+
+def test_its_engine_carries_a_step_out_once_and_tells_of_one_that_fails(
+    shop: Project, admin_api: AdminApi
+) -> None:
+    publish()
+    meta = {"name": "announce", "namespace": "vela-system"}
+    body = {"apiVersion": "core.oam.dev/v1beta1", "kind": "WorkflowStepDefinition"}
+    spec = {"schematic": {"cue": {"template": ANNOUNCE}}}
+    path = f"{GROUP}/namespaces/vela-system/workflowstepdefinitions/announce"
+    admin_api.apply(path, {**body, "metadata": meta, "spec": spec}, "helm")
+    Cluster.objects.get().baseline.mark()
+    settle_live()
+    allow(shop, "announce")
+    steps = [announce("tell"), step("approve", "suspend"), announce("cry", to="Not a name")]
+    workflow = Workflow(project=shop, name="release", steps=steps)
+    workflow.declare(by="bob")
+    found = workflow.run("bob")
+    until(found, "suspending")
+    assert phases(found)["tell"] == "succeeded"
+    home = f"/api/v1/namespaces/{shop.namespace}/configmaps"
+    assert admin_api.get(f"{home}/team")["data"] == {"told": "yes"}
+
+    found.resume("alice", message="It answers.")
+    until(found, "failed")
+    assert "vela is Error" in told(found, "cry")
+    assert runs_of(admin_api, shop) == ["release--cry-1-1", "release--tell-1-1"]
+    workflow.refresh_from_db()
+    workflow.request_deletion(by="bob")
+    settle_until(lambda: not Workflow.objects.exists(), DEPLOY)
+    assert runs_of(admin_api, shop) == []
 
 
 def _deployment(project: Project, name: str) -> str:

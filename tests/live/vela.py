@@ -85,7 +85,9 @@ class Vela:
             self._await(f"{GROUP}/{name}")
         self.api.wait(SYSTEM, lambda found: not found or "deletionTimestamp" not in _meta(found))
         self._put(SYSTEM, {"apiVersion": "v1", "kind": "Namespace", **_named("vela-system")})
-        self._put(f"/apis/apps/v1{SYSTEM.removeprefix('/api/v1')}/deployments/vela-core", _core())
+        self._put(
+            f"/apis/apps/v1{SYSTEM.removeprefix('/api/v1')}/deployments/vela-core", deployment()
+        )
         for kind, types in (
             ("ComponentDefinition", COMPONENT_TYPES),
             ("TraitDefinition", (*TRAIT_TYPES, *PATCH_TYPES)),
@@ -273,7 +275,8 @@ def _workflow(version: str, status: str, steps: list[JsonObject]) -> JsonObject:
     }
 
 
-def _core() -> JsonObject:
+def deployment() -> JsonObject:
+    """By which one knows that it is there, in which version and how it is set up."""
     labels = {"app.kubernetes.io/name": "vela-core", "app.kubernetes.io/version": "1.11.0"}
     pod = {"containers": [{"name": "vela-core", "image": "oamdev/vela-core:v1.11.0"}]}
     chosen = {"app.kubernetes.io/name": "vela-core"}

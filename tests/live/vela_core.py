@@ -1,129 +1,49 @@
-"""KubeVela itself, not its stand-in: the process `vela-core` on a control plane.
+"""KubeVela itself, not its stand-in, on a control plane: what `make vela` has built.
 
-    with at_work(admin_api, control_plane) as core:    # with all CRDs and definitions of its chart
-
-KUBENOVA_VELA names a folder with the binary `vela-core` and, as `charts/vela-core`, the chart of
-the same version; `make vela` builds them. Without it, tests skip and say so. vela-core runs as
-the chart has it by default, but for its admission webhooks.
+with at_work(admin_api, control_plane, "vela-core") as core:    # with the definitions of its chart
 """
 
-import os
-import signal
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 import pytest
-import yaml
 
-from sandbox.api import AdminApi, ApiError, JsonObject
+from sandbox.api import AdminApi, ApiError
 from sandbox.plane import ControlPlane
-from tests.live.platforms import DEFINITIONS
-from tests.live.vela import GROUP, Vela
-
-_STOP_SECONDS = 20
-_HOME = '{{ include "systemDefinitionNamespace" . }}'
-
-
-def home() -> Path:
-    """Where vela-core and its chart are; skips the test without them."""
-    found = os.environ.get("KUBENOVA_VELA", "")
-    if not found:
-        pytest.skip("vela-core is not at hand: `make vela` builds it, KUBENOVA_VELA names it")
-    return Path(found)
+from sandbox.vela import DEFINITIONS, NAMESPACE, KubeVela, home
+from tests.live.vela import GROUP, deployment
 
 
 @contextmanager
-def at_work(api: AdminApi, plane: ControlPlane) -> Iterator["VelaCore"]:
-    """KubeVela on a cluster, at work; all of it goes afterwards."""
-    core = VelaCore(api, plane, home())
+def at_work(api: AdminApi, plane: ControlPlane, *controllers: str) -> Iterator[KubeVela]:
+    """KubeVela on a cluster, at work; all of it goes afterwards. Skips where it was not built."""
+    if not home().exists():
+        pytest.skip("KubeVela is not at hand: `make vela` builds it, in some ten minutes")
+    core = KubeVela(api, plane.kubeconfig, home())
     core.install()
-    core.start()
+    # By which KubeNova knows that it is there, and how it is set up; the process is ours.
+    api.apply(f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/vela-core", deployment(), "helm")
+    for name in controllers:
+        core.start(name)
     try:
         yield core
     finally:
-        core.drain()
+        _empty(api)
         core.stop()
-        core.uninstall()
-
-
-class VelaCore(Vela):
-    """The installation of the stand-in, with everything that the chart brings, and the process."""
-
-    def __init__(self, api: AdminApi, plane: ControlPlane, folder: Path) -> None:
-        super().__init__(api, delay=0)
-        self.plane, self.folder = plane, folder
-        self.chart = folder / "charts" / "vela-core"
-        self.process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def log(self) -> Path:
-        """What vela-core says."""
-        return self.folder / "vela-core.log"
-
-    def install(self) -> None:
-        """CRDs first, then what stands for its Deployment, then the definitions of the chart."""
-        for body in self._crds():
-            self._put(f"{DEFINITIONS}/{body['metadata']['name']}", body)
-        for body in self._crds():
-            spec = body["spec"]
-            version = next(each["name"] for each in spec["versions"] if each["served"])
-            self._await(f"/apis/{spec['group']}/{version}/{spec['names']['plural']}")
-        super().install()
-        for body in self._definitions():
-            plural = f"{body['kind'].lower()}s"
-            self._put(f"{GROUP}/namespaces/vela-system/{plural}/{body['metadata']['name']}", body)
-
-    def uninstall(self) -> None:
-        """Take the CRDs away, and all that lies in their kinds with them."""
-        for body in self._crds():
+        names = [body["metadata"]["name"] for body in core.crds()]
+        for name in names:
             with suppress(ApiError):
-                self.api.delete(f"{DEFINITIONS}/{body['metadata']['name']}")
-        super().uninstall()
+                api.delete(f"{DEFINITIONS}/{name}")
+        for name in names:
+            api.wait(f"{DEFINITIONS}/{name}", lambda found: found is None)
+        api.delete(f"/api/v1/namespaces/{NAMESPACE}")
+        api.wait(f"/api/v1/namespaces/{NAMESPACE}", lambda found: found is None)
 
-    def start(self) -> None:
-        """Run it as the admin of the cluster, which its chart makes it."""
-        with self.log.open("wb") as output:
-            self.process = subprocess.Popen(
-                [
-                    str(self.folder / "vela-core"),
-                    *("--metrics-addr=0", "--health-addr=127.0.0.1:0"),
-                    "--system-definition-namespace=vela-system",
-                    "--informer-sync-period=10h",
-                ],
-                env={**os.environ, "KUBECONFIG": str(self.plane.kubeconfig)},
-                cwd=self.plane.folder,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
 
-    def drain(self) -> None:
-        """Let it take away what it has made: its Applications hold finalizers."""
-        for body in self._applications():
-            with suppress(ApiError):
-                path = f"{GROUP}/namespaces/{body['metadata']['namespace']}/applications"
-                self.api.delete(f"{path}/{body['metadata']['name']}")
-        self.api.wait(f"{GROUP}/applications", lambda found: not (found or {}).get("items"))
-
-    def stop(self) -> None:
-        """End it."""
-        if self.process:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-
-    # --- What the chart has.
-
-    def _crds(self) -> list[JsonObject]:
-        return [yaml.safe_load(path.read_text()) for path in sorted(self.chart.glob("crds/*.yaml"))]
-
-    def _definitions(self) -> Iterator[JsonObject]:
-        for path in sorted(self.chart.glob("templates/defwithtemplate/*.yaml")):
-            text = path.read_text().replace(
-                '{{ include "systemDefinitionNamespace" . }}', "vela-system"
-            )
-            yield from (body for body in yaml.safe_load_all(text) if body)
+def _empty(api: AdminApi) -> None:
+    """Let it take away what it has made: its Applications hold finalizers."""
+    for body in api.items(f"{GROUP}/applications"):
+        meta = body["metadata"]
+        with suppress(ApiError):
+            api.delete(f"{GROUP}/namespaces/{meta['namespace']}/applications/{meta['name']}")
+    api.wait(f"{GROUP}/applications", lambda found: not (found or {}).get("items"))

@@ -1,9 +1,13 @@
 """What the product refuses, with the code, status and way out that the API and pages show."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from difflib import get_close_matches
 
 from reconcile.values import JSON
+
+HINTS = 5  # in one answer: whoever sends thousands of names gets no help with each
+_LONGEST = 64  # of a name that is compared with others: it takes time
 
 
 @dataclass(frozen=True)
@@ -203,3 +207,11 @@ class Unavailable(Refusal):
     code = "KN-UNAVAILABLE"
     status = 503
     title = "The answer is not to be had right now"
+
+
+def instead(name: str, known: Iterable[str]) -> str:
+    """Return what to write instead of a name that is not known: the nearest, or any of them."""
+    names = sorted(known)
+    if len(name) <= _LONGEST and (near := get_close_matches(name, names, n=1)):
+        return f"Did you mean {near[0]}?"
+    return f"Known are {', '.join(names)}." if names else "None is known here."

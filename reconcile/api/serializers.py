@@ -1,6 +1,6 @@
 """Bodies: flat, what a person wants at the top level, what is observed under `status`."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from drf_spectacular.utils import extend_schema_field
@@ -12,6 +12,7 @@ from reconcile.api.bodies import merge_patch
 from reconcile.api.fields import KeyField, NameField
 from reconcile.models.convergent import Convergent
 from reconcile.models.declared import Declared
+from reconcile.refusals import HINTS, instead
 from reconcile.values import Phase
 
 
@@ -23,16 +24,24 @@ class StrictSerializer(serializers.Serializer[Any]):
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         """Return the validated values. Raises ValidationError by field."""
-        unknown = set(data) - set(self.fields) if isinstance(data, Mapping) else set()
+        names = set(data) - set(self.fields) if isinstance(data, Mapping) else set()
+        unknown = dict(self._unknown(sorted(names, key=str)))
         try:
             values: dict[str, Any] = super().to_internal_value(data)
         except ValidationError as error:
             if unknown and isinstance(error.detail, dict):
-                raise ValidationError({**error.detail, **_unknown(unknown)}) from None
+                raise ValidationError({**error.detail, **unknown}) from None
             raise
         if unknown:
-            raise ValidationError(_unknown(unknown))
+            raise ValidationError(unknown)
         return values
+
+    def _unknown(self, names: Sequence[str]) -> Iterator[tuple[str, list[ErrorDetail]]]:
+        """Say that there are no such fields, and of the first few which ones may be meant."""
+        known = [key for key, field in self.fields.items() if not field.read_only]
+        for number, name in enumerate(names):
+            hint = f" {instead(name, known)}" if number < HINTS else ""
+            yield name, [ErrorDetail(f"There is no such field.{hint}", code="unknown")]
 
 
 class ConditionSerializer(serializers.Serializer[Any]):
@@ -145,10 +154,3 @@ def _merged(field: Field[Any, Any, Any, Any] | None, row: Any, value: Any) -> An
         return value
     stored = field.get_attribute(row)
     return merge_patch(None if stored is None else field.to_representation(stored), value)
-
-
-def _unknown(names: set[str]) -> dict[str, list[ErrorDetail]]:
-    return {
-        name: [ErrorDetail("There is no such field.", code="unknown")]
-        for name in sorted(names, key=str)
-    }

@@ -16,7 +16,7 @@ from rest_framework.request import Request
 from reconcile.api.bodies import JSONBodyParser, MergePatchParser
 from reconcile.api.filters import bad_query
 from reconcile.api.preconditions import PLAN_HEADER, PLAN_PARAMETER
-from reconcile.refusals import Fault, Invalid, LengthRequired, TooLarge
+from reconcile.refusals import HINTS, Fault, Invalid, LengthRequired, TooLarge, instead
 
 _NO_PLAN = "This request has no plan: only writes that change what clusters hold have one."
 
@@ -118,7 +118,9 @@ def _query_faults(request: Request, known: Collection[str]) -> list[Fault]:
         if name == PLAN_PARAMETER and name not in known:
             faults.append(Fault("unplanned", _NO_PLAN, parameter=name))
         elif name not in known:
-            faults.append(Fault("unknown", "There is no such parameter.", parameter=name))
+            hint = f" {instead(name, known)}" if len(faults) < HINTS else ""
+            text = f"There is no such parameter.{hint}"
+            faults.append(Fault("unknown", text, parameter=name))
         elif len(values) > 1:
             faults.append(Fault("repeated", "Give it once.", parameter=name))
         elif "\x00" in values[0]:

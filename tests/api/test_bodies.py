@@ -3,8 +3,11 @@
 import io
 
 import pytest
+from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
 
 from reconcile.api.bodies import JSONBodyParser, merge_patch, parse_json, pointer
+from reconcile.api.serializers import StrictSerializer
 from reconcile.refusals import Invalid, TooLarge
 
 
@@ -102,3 +105,33 @@ def test_it_merges_as_the_examples_of_rfc_7396_do(target, patch, merged):
 def test_a_pointer_escapes_as_rfc_6901_says():
     assert pointer() == ""
     assert pointer("a/b", "c~d", 0) == "/a~1b/c~0d/0"
+
+
+class Parcel(StrictSerializer):
+    """A body with two fields to write, and one to read."""
+
+    weight = serializers.IntegerField(required=False)
+    colour = serializers.CharField(required=False)
+    sent_at = serializers.DateTimeField(read_only=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        pytest.param("wieght", "Did you mean weight?", id="misspelt"),
+        pytest.param("zzz", "Known are colour, weight.", id="nothing like it"),
+        pytest.param("w" * 65, "Known are colour, weight.", id="too long to be one of ours"),
+    ],
+)
+def test_an_unknown_field_is_told_what_to_write_instead(name, hint):
+    with pytest.raises(ValidationError) as caught:
+        Parcel(data={name: 1}).is_valid(raise_exception=True)
+    assert caught.value.detail == {name: [f"There is no such field. {hint}"]}
+
+
+def test_a32_of_thousands_of_unknown_fields_only_the_first_are_compared():
+    names = [f"field{number:05}" for number in range(5000)]
+    with pytest.raises(ValidationError) as caught:
+        Parcel(data=dict.fromkeys(names, 1)).is_valid(raise_exception=True)
+    told = [caught.value.detail[name][0] for name in names]
+    assert len(set(told[5:])) == 1 and len(told[5]) < len(told[4])

@@ -196,9 +196,14 @@ _LOOKUPS = ["", "__startswith", "__regex", "__isnull", "__in", "__gt"]
 @pytest.mark.parametrize("name", [f"{path}{lookup}" for path, lookup in product(_PATHS, _LOOKUPS)])
 def test_a29_a_parameter_that_is_none_is_named(as_olga, seven, name):
     body = problem(as_olga.get("/api/v1/tenants", {name: "a"}), 400, "KN-INVALID")
-    assert body["errors"] == [
-        {"code": "unknown", "detail": "There is no such parameter.", "parameter": name}
-    ]
+    (error,) = body["errors"]
+    assert (error["code"], error["parameter"]) == ("unknown", name)
+    assert error["detail"].startswith("There is no such parameter. ")
+
+
+def test_a_parameter_that_is_misspelt_is_told_the_right_one(as_olga, seven):
+    body = problem(as_olga.get("/api/v1/tenants", {"phas": "Pending"}), 400, "KN-INVALID")
+    assert body["errors"][0]["detail"] == "There is no such parameter. Did you mean phase?"
 
 
 def test_a_parameter_given_twice_is_refused(as_olga, seven):

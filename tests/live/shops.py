@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from clusters.models import Cluster
 from clusters.rules import address_rules
 from delivery.models import App
 from tenancy.models import Project, Tenant
-from tests.clusters.steps import settle_until
+from tests.clusters.steps import settle_live, settle_until
 
 DEPLOY = 200.0
 
@@ -25,17 +26,39 @@ def keys(settings, tmp_path: Path) -> None:
 @pytest.fixture
 def shop(admin_kubeconfig: str) -> Iterator[Project]:
     """A project of a fresh tenant on a real cluster; its namespace goes afterwards."""
-    cluster = Cluster(name="real")
-    cluster.given = Given.of(parse(admin_kubeconfig.encode(), address_rules()))
-    cluster.declare(by="olga")
-    tenant = Tenant(name=f"acme-{uuid.uuid4().hex[:6]}", placement={"clusters": ["real"]})
+    register(real=admin_kubeconfig)
+    with project_on("real") as project:
+        yield project
+
+
+def register(**kubeconfigs: str) -> None:
+    """Register clusters by the kubeconfigs of their admins; their baselines are not there yet."""
+    for name, text in kubeconfigs.items():
+        cluster = Cluster(name=name)
+        cluster.given = Given.of(parse(text.encode(), address_rules()))
+        cluster.declare(by="olga")
+
+
+def settle_kubevela() -> None:
+    """Bring up what is registered; KubeVela is no risk any more once its policies are there."""
+    settle_live()
+    for cluster in Cluster.objects.all():
+        cluster.baseline.mark()
+    settle_live()
+
+
+@contextmanager
+def project_on(*clusters: str, seconds: float = DEPLOY) -> Iterator[Project]:
+    """A project of a fresh tenant, deployed on these clusters; its namespaces go afterwards."""
+    placement = {"clusters": list(clusters)}
+    tenant = Tenant(name=f"acme-{uuid.uuid4().hex[:6]}", placement=placement)
     tenant.declare(by="olga")
     project = Project(tenant=tenant, name="shop")
     project.declare(by="alice")
-    settle_until(lambda: phase_of(project) == "Deployed", DEPLOY)
+    settle_until(lambda: phase_of(project) == "Deployed", seconds)
     yield project
     tenant.request_deletion(by="olga")
-    settle_until(lambda: not Tenant.objects.exists(), DEPLOY)
+    settle_until(lambda: not Tenant.objects.exists(), seconds)
 
 
 def phase_of(row: Project | App) -> str:

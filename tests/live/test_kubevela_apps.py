@@ -3,22 +3,17 @@
 KubeVela's CRDs lie beside the repository, in `../shared/crds`; where they do not, this is skipped.
 """
 
-import uuid
 from collections.abc import Iterator
 
 import pytest
 
-from clusters.credentials import Given
-from clusters.kubeconfig import parse
-from clusters.models import Cluster
-from clusters.rules import address_rules
 from delivery.models import App
 from reconcile.values import JSON
 from sandbox.api import AdminApi, ApiError
-from tenancy.models import Project, Tenant
+from tenancy.models import Project
 from tests.clusters.steps import settle_live, settle_until
 from tests.delivery.samples import component, with_traits
-from tests.live.test_delivery import keys, phase_of
+from tests.live.shops import keys, phase_of, project_on, register, settle_kubevela
 from tests.live.vela import GROUP, Vela, installed
 
 __all__ = ["keys"]
@@ -38,23 +33,10 @@ def vela(admin_api: AdminApi) -> Iterator[Vela]:
 @pytest.fixture
 def shop(vela: Vela, admin_kubeconfig: str, second_admin_kubeconfig: str) -> Iterator[Project]:
     """A project on a cluster with KubeVela and on one without."""
-    for name, text in (("vela", admin_kubeconfig), ("plain", second_admin_kubeconfig)):
-        cluster = Cluster(name=name)
-        cluster.given = Given.of(parse(text.encode(), address_rules()))
-        cluster.declare(by="olga")
-    settle_live()
-    for cluster in Cluster.objects.all():
-        cluster.baseline.mark()  # KubeVela is no risk any more, now that the policies are there
-    settle_live()
-    placement = {"clusters": ["plain", "vela"]}
-    tenant = Tenant(name=f"acme-{uuid.uuid4().hex[:6]}", placement=placement)
-    tenant.declare(by="olga")
-    project = Project(tenant=tenant, name="shop")
-    project.declare(by="alice")
-    settle_until(lambda: phase_of(project) == "Deployed", DEPLOY)
-    yield project
-    tenant.request_deletion(by="olga")
-    settle_until(lambda: not Tenant.objects.exists(), DEPLOY)
+    register(vela=admin_kubeconfig, plain=second_admin_kubeconfig)
+    settle_kubevela()
+    with project_on("plain", "vela") as project:
+        yield project
 
 
 def reaches(app: App, phase: str) -> None:

@@ -4,26 +4,21 @@ The stand-in of `test_kubevela_apps` claims what vela-core does; here it is aske
 builds it, which takes a while: without it these tests are skipped.
 """
 
-import uuid
 from collections.abc import Iterator
 
 import pytest
 
-from clusters.credentials import Given
-from clusters.kubeconfig import parse
-from clusters.models import Cluster
-from clusters.rules import address_rules
 from delivery.models import App, Workflow
 from reconcile.values import JSON
 from sandbox.api import AdminApi
 from sandbox.plane import ControlPlane
 from sandbox.vela import KubeVela
-from tenancy.models import Project, Tenant
+from tenancy.models import Project
 from tests.clusters.steps import settle_live, settle_until
 from tests.delivery.engines import allow, announce, publish
 from tests.delivery.flows import phases, step, told
 from tests.delivery.samples import component, with_traits
-from tests.live.test_delivery import keys, phase_of
+from tests.live.shops import keys, project_on, register, settle_kubevela
 from tests.live.test_kubevela_apps import DEPLOY, pods_of, reaches
 from tests.live.test_workflow_engine import runs_of, until
 from tests.live.vela import GROUP
@@ -63,20 +58,10 @@ def core(admin_api: AdminApi, control_plane: ControlPlane) -> Iterator[KubeVela]
 
 @pytest.fixture
 def shop(core: KubeVela, admin_kubeconfig: str) -> Iterator[Project]:
-    cluster = Cluster(name="vela")
-    cluster.given = Given.of(parse(admin_kubeconfig.encode(), address_rules()))
-    cluster.declare(by="olga")
-    settle_live()
-    cluster.baseline.mark()  # KubeVela is no risk any more, now that the policies are there
-    settle_live()
-    tenant = Tenant(name=f"acme-{uuid.uuid4().hex[:6]}", placement={"clusters": ["vela"]})
-    tenant.declare(by="olga")
-    project = Project(tenant=tenant, name="shop")
-    project.declare(by="alice")
-    settle_until(lambda: phase_of(project) == "Deployed", DEPLOY)
-    yield project
-    tenant.request_deletion(by="olga")
-    settle_until(lambda: not Tenant.objects.exists(), DEPLOY)
+    register(vela=admin_kubeconfig)
+    settle_kubevela()
+    with project_on("vela") as project:
+        yield project
 
 
 def application(api: AdminApi, project: Project) -> JSON:
@@ -155,8 +140,7 @@ def test_its_engine_carries_a_step_out_once_and_tells_of_one_that_fails(
     spec = {"schematic": {"cue": {"template": ANNOUNCE}}}
     path = f"{GROUP}/namespaces/vela-system/workflowstepdefinitions/announce"
     admin_api.apply(path, {**body, "metadata": meta, "spec": spec}, "helm")
-    Cluster.objects.get().baseline.mark()
-    settle_live()
+    settle_kubevela()
     allow(shop, "announce")
     steps = [announce("tell"), step("approve", "suspend"), announce("cry", to="Not a name")]
     workflow = Workflow(project=shop, name="release", steps=steps)

@@ -3,28 +3,23 @@
 These lie beside the repository, in `../shared/crds`; where they do not, this is skipped.
 """
 
-import uuid
 from collections.abc import Iterator
 
 import pytest
 
-from clusters.credentials import Given
-from clusters.kubeconfig import parse
-from clusters.models import Cluster
-from clusters.rules import address_rules
 from delivery.models import App, ProjectObject, Workflow, WorkflowRun
 from delivery.rules.applications import RUN_POLICY
 from delivery.rules.engine_steps import engine_body
 from reconcile.models import Event
 from sandbox.api import AdminApi, ApiError
-from tenancy.models import Project, Tenant
-from tests.clusters.steps import settle_live, settle_until
+from tenancy.models import Project
+from tests.clusters.steps import settle_until
 from tests.delivery.engines import allow, announce, publish
 from tests.delivery.flows import deploy as deploying
 from tests.delivery.flows import phases, step, told
 from tests.delivery.samples import component
 from tests.live.engine import RUNS, Engine, at_work
-from tests.live.test_delivery import keys, phase_of
+from tests.live.shops import keys, project_on, register, settle_kubevela
 from tests.live.vela import installed
 
 __all__ = ["keys"]
@@ -45,21 +40,11 @@ def engine(admin_api: AdminApi) -> Iterator[Engine]:
 def shop(engine: Engine, admin_kubeconfig: str) -> Iterator[Project]:
     """A project there, whose tenant may use the type `announce`."""
     publish()
-    cluster = Cluster(name="vela")
-    cluster.given = Given.of(parse(admin_kubeconfig.encode(), address_rules()))
-    cluster.declare(by="olga")
-    settle_live()
-    cluster.baseline.mark()  # KubeVela is no risk any more, now that the policies are there
-    settle_live()
-    tenant = Tenant(name=f"acme-{uuid.uuid4().hex[:6]}", placement={"clusters": ["vela"]})
-    tenant.declare(by="olga")
-    project = Project(tenant=tenant, name="shop")
-    project.declare(by="alice")
-    settle_until(lambda: phase_of(project) == "Deployed", DEPLOY)
-    allow(project, "announce")
-    yield project
-    tenant.request_deletion(by="olga")
-    settle_until(lambda: not Tenant.objects.exists(), DEPLOY)
+    register(vela=admin_kubeconfig)
+    settle_kubevela()
+    with project_on("vela", seconds=DEPLOY) as project:
+        allow(project, "announce")
+        yield project
 
 
 def until(found: WorkflowRun, state: str) -> None:

@@ -409,7 +409,10 @@ def test_a_tenant_goes_after_all_that_lives_inside(placed, sandbox):
     assert [ref for ref in sandbox.refs(NAMESPACE) if ref.name.startswith("acme")] == []
     deleted = Event.objects.filter(reason="Deleted").order_by("pk").values_list("name", flat=True)
     order = list(deleted)
-    assert order.index("Project acme/shop") < order.index("Tenant acme on sandbox")
+    for name in ("shop", "blog"):
+        inside = order.index(f"Project acme/{name} on sandbox")
+        assert inside < order.index("Tenant acme on sandbox")
+        assert inside < order.index(f"Project acme/{name}")
     assert order[-1] == "Tenant acme"
 
 

@@ -4,13 +4,13 @@ First without any tenant, then with some at rest: the difference is theirs. Floo
 The requests are those of KubeNova's account in the API server's own audit log. Some tenants have an
 app; the status of its Deployment changes five times a second, as if controllers were at work.
 
-    python benchmarks/idle.py [--tenants 300] [--apps 100] [--seconds 600]
+    python benchmarks/idle.py [--tenants 300] [--apps 100] [--seconds 600] [--before 600]
 """
 
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from _figures import JSON, rounded, table
@@ -29,7 +29,7 @@ APP = "web"
 
 def main() -> int:
     """Run the benchmark; return the exit status."""
-    chosen = options(__doc__, "idle", tenants=300, apps=100, seconds=600)
+    chosen = options(__doc__, "idle", tenants=300, apps=100, seconds=600, before=600)
     machine = begin(chosen)
     with stage("bench-idle", audit=True) as at:
         register("bench", at.plane.kubeconfig)
@@ -37,7 +37,7 @@ def main() -> int:
         audit = AuditLog(at.plane.folder)
         for role in _ROLES:
             at.start(role)
-        empty = rest(at, audit, chosen.seconds)
+        empty = rest(at, audit, chosen.before)
         tenants = names(0, chosen.tenants)
         declare(tenants, ["bench"])
         until(lambda: at.check() or settled(tenants), 900, "the tenants")
@@ -47,7 +47,7 @@ def main() -> int:
         full["changes of status"] = len(changes)
         Raw(at.plane.kubeconfig).verify(comparable(manifests(tenants)))
     figures = {"without tenants": empty, "with tenants": full}
-    figures["an idle tenant costs an hour"] = per_hour(empty, full, chosen.tenants, chosen.seconds)
+    figures["an idle tenant costs an hour"] = per_hour(empty, full, chosen.tenants)
     return end(chosen, machine, figures, show)
 
 
@@ -98,22 +98,22 @@ def rest(at: Stage, audit: AuditLog, seconds: float) -> JSON:
         "requests": {f"{verb} {kind}": count for (verb, kind), count in asked.most_common()},
         "requests, all": sum(asked.values()),
         "writes": written(asked),
+        "seconds": seconds,
         "core-ms": {name: round(spent.cores[name] * 1000) for name in (*_ROLES, "kube-apiserver")},
     }
 
 
-def per_hour(empty: JSON, full: JSON, tenants: int, seconds: float) -> JSON:
+def per_hour(empty: JSON, full: JSON, tenants: int) -> JSON:
     """What one more tenant at rest costs in an hour; less than nothing is the noise of machines."""
-    share = 3600 / seconds / tenants
 
-    def each(name: str) -> float:
-        return rounded((full[name] - empty[name]) * share)
+    def each(count: Callable[[JSON], float]) -> float:
+        more = count(full) / full["seconds"] - count(empty) / empty["seconds"]
+        return rounded(3600 * more / tenants)
 
-    roles = sum(full["core-ms"][role] - empty["core-ms"][role] for role in _ROLES)
     return {
-        "requests": each("requests, all"),
-        "writes": each("writes"),
-        "core-ms of worker and watch": rounded(roles * share),
+        "requests": each(lambda found: found["requests, all"]),
+        "writes": each(lambda found: found["writes"]),
+        "core-ms of worker and watch": each(lambda found: sum(map(found["core-ms"].get, _ROLES))),
     }
 
 

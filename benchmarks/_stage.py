@@ -1,7 +1,6 @@
 """The stage of a benchmark: control planes, a database of its own and the roles as processes."""
 
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -18,7 +17,7 @@ import psutil  # noqa: E402
 from sandbox.api import AdminApi  # noqa: E402
 from sandbox.components import NAMES  # noqa: E402
 from sandbox.plane import ControlPlane  # noqa: E402
-from sandbox.processes import Processes  # noqa: E402
+from sandbox.processes import Processes, end  # noqa: E402
 
 STOP_SECONDS = 20.0
 
@@ -56,15 +55,7 @@ class Stage:
 
     def stop(self, *roles: str) -> None:
         """Stop these roles, or all."""
-        ending = [self._roles.pop(role) for role in roles or list(self._roles)]
-        for process in ending:
-            process.send_signal(signal.SIGTERM)
-        for process in ending:
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        end([self._roles.pop(role) for role in roles or list(self._roles)], STOP_SECONDS)
 
     def kill(self, role: str) -> None:
         """SIGKILL a role; what it has started dies with it."""

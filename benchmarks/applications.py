@@ -22,7 +22,8 @@ from _raw import Raw, foreign
 from _stage import ROOT, Stage, Unsettled, deployed, drained, register, stage, until
 from _tenants import comparable, declare, manifests, names, settled
 
-from sandbox.vela import DEFINITIONS, KubeVela, home
+from sandbox.api import DEFINITIONS
+from sandbox.vela import KubeVela, home
 
 CLUSTER = "bench"
 PLURALS = (

@@ -6,7 +6,6 @@ SQLite has one writer at a time and needs none of it.
 import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 
 from django.db import connection
@@ -71,17 +70,12 @@ def one_writer() -> Iterator[None]:
         yield
 
 
-@cache
-def _is_file(name: str) -> bool:
-    return Path(name).is_file()
-
-
 @contextmanager
 def _turn() -> Iterator[None]:
     """The turn of this process, once for all blocks within; `_writing` is held."""
     global _deep
     name = str(connection.settings_dict["NAME"])
-    if _deep or not _is_file(name):  # one in memory has no other process
+    if _deep or not Path(name).is_file():  # one in memory has no other process
         yield
         return
     with turns_at(f"{name}-turns").turn():

@@ -9,6 +9,7 @@ import json
 import ssl
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from urllib.parse import urlencode
 
 JsonObject = dict[str, Any]
 
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
@@ -128,6 +130,19 @@ class AdminApi:
                 last = json.dumps(seen, indent=1)
                 raise TimeoutError(f"{path} is not as wanted after {seconds} s; last seen:\n{last}")
             time.sleep(0.1)
+
+    def await_kind(self, path: str, seconds: float = 30.0) -> None:
+        """Wait for a new kind: its list is not there at first, then "being initialised" (429).
+
+        Raises TimeoutError.
+        """
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            with suppress(ApiError):
+                self.get(path)
+                return
+            time.sleep(0.1)
+        raise TimeoutError(path)
 
     def request(
         self,

@@ -30,6 +30,19 @@ class Component:
     command: tuple[str, ...]
 
 
+def end(processes: Iterable["subprocess.Popen[bytes]"], seconds: float) -> None:
+    """End what this process has started: SIGTERM to all, SIGKILL to who is left by then."""
+    ending = list(processes)
+    for process in ending:
+        process.terminate()
+    for process in ending:
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
 @dataclass(frozen=True)
 class Processes:
     """The processes of the sandbox in `folder`: pid files in `run/`, output in `logs/`."""

@@ -9,27 +9,24 @@ They are kept in the cache of the user, by version: `vela-core` with its chart i
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
 
-from sandbox.api import AdminApi, ApiError, JsonObject
+from sandbox.api import DEFINITIONS, AdminApi, JsonObject
 from sandbox.build import cache_root
 from sandbox.errors import SandboxError
 from sandbox.golang import find_go
+from sandbox.processes import end
 
 NAMESPACE = "vela-system"
 CORE = ("github.com/oam-dev/kubevela", "v1.11.0", "./cmd/core")
 WORKFLOW = ("github.com/kubevela/workflow", "v0.6.3", "./cmd")
-DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 _GO = (1, 23, 8)
 _FILLED_IN = '{{ include "systemDefinitionNamespace" . }}'
 _STOP_SECONDS = 20
@@ -104,7 +101,9 @@ class KubeVela:
         for body in self.crds():
             self._put(f"{DEFINITIONS}/{body['metadata']['name']}", body)
         for body in self.crds():
-            self._await_kind(body)
+            spec = body["spec"]
+            version = next(each["name"] for each in spec["versions"] if each["served"])
+            self.api.await_kind(f"/apis/{spec['group']}/{version}/{spec['names']['plural']}")
         self._put(
             f"/api/v1/namespaces/{NAMESPACE}",
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
@@ -143,30 +142,10 @@ class KubeVela:
 
     def stop(self) -> None:
         """End the controllers."""
-        for process in self.processes.values():
-            process.send_signal(signal.SIGTERM)
-        for process in self.processes.values():
-            try:
-                process.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        end(self.processes.values(), _STOP_SECONDS)
 
     def _put(self, path: str, body: JsonObject) -> None:
         self.api.apply(path, body, "helm", force=True)
-
-    def _await_kind(self, crd: JsonObject) -> None:
-        """Wait for a new kind: its list is not there at first, then "being initialised"."""
-        spec = crd["spec"]
-        version = next(each["name"] for each in spec["versions"] if each["served"])
-        path, until = f"/apis/{spec['group']}/{version}/{spec['names']['plural']}", 30.0
-        began = time.monotonic()
-        while time.monotonic() - began < until:
-            with suppress(ApiError):
-                self.api.get(path)
-                return
-            time.sleep(0.1)
-        raise TimeoutError(path)
 
 
 if __name__ == "__main__":

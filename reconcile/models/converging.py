@@ -130,17 +130,19 @@ class Converging(Row):
         synced = self._synced(task)
         ready = Condition("Ready", status, reason, found.message)
         progressing = found.health is Health.PROGRESSING and synced.status == Status.TRUE
-        progress = _PROOF_LOOK if self.unproven else self.progress_look()
         with marking(lease) as marks:
             self.write_down(lease)
             self._look_back(task, seen, lease)
             pins.fulfilled(self)
             self._note_parts(found, lease)
             self._conclude(lease, synced, ready, observed=None if task.drift.held else generation)
-            outcome = Outcome(self._look_in(task, progress if progressing else None))
+            outcome = Outcome(self._look_in(task, self._progress_in() if progressing else None))
             if self.settles_at_once:
                 marks.release(lease, outcome.look_in)
         return outcome
+
+    def _progress_in(self) -> float:
+        return _PROOF_LOOK if self.unproven else self.progress_look()
 
     def progress_look(self) -> float:
         """Seconds until it looks by itself how it comes up: as many as it took until now.

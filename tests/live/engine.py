@@ -8,12 +8,10 @@ rights of its own, notes how that ended, and looks at what is finished no more. 
 """
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from sandbox.api import AdminApi, ApiError, JsonObject
-from tests.live.platforms import DEFINITIONS
+from sandbox.api import DEFINITIONS, AdminApi, ApiError, JsonObject
 from tests.live.vela import GROUP, crd
 
 RUNS = "/apis/core.oam.dev/v1alpha1"
@@ -49,8 +47,8 @@ class Engine:
         """CRDs and definitions."""
         for name in NAMES:
             self.api.apply(f"{DEFINITIONS}/{name}.core.oam.dev", crd(name), "helm", force=True)
-        self._await(f"{RUNS}/workflowruns")
-        self._await(f"{GROUP}/workflowstepdefinitions")
+        self.api.await_kind(f"{RUNS}/workflowruns")
+        self.api.await_kind(f"{GROUP}/workflowstepdefinitions")
         for type_ in types:
             body = {
                 "apiVersion": "core.oam.dev/v1beta1",
@@ -119,13 +117,3 @@ class Engine:
         with suppress(ApiError, OSError):
             return self.api.items(f"{RUNS}/workflowruns")
         return []
-
-    def _await(self, path: str) -> None:
-        """A new kind is not there at first, then "being initialised" (429)."""
-        until = time.monotonic() + 30
-        while time.monotonic() < until:
-            with suppress(ApiError):
-                self.api.get(path)
-                return
-            time.sleep(0.1)
-        raise TimeoutError(path)

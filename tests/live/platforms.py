@@ -23,12 +23,11 @@ import pytest
 import yaml
 
 from clusters.intents import USERNAME
-from sandbox.api import AdminApi, ApiError, JsonObject
+from sandbox.api import DEFINITIONS, AdminApi, ApiError, JsonObject
 from tests.live.capsule_admission import POLICIES, WEBHOOKS
 
 CRDS = Path(__file__).resolve().parents[3] / "shared" / "crds"
 GROUP = "/apis/capsule.clastix.io/v1beta2"
-DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 NAMES = ("tenants", "tenantowners", "globaltenantresources", "capsuleconfigurations")
 TENANT = "capsule.clastix.io/tenant"
 OWNED = "projectcapsule.dev/tenant"
@@ -103,7 +102,7 @@ class Capsule:
         for name in NAMES:
             path = f"{DEFINITIONS}/{name}.capsule.clastix.io"
             self.api.wait(path, lambda crd: crd and _true(crd, "Established"))
-            self._await(f"{GROUP}/{name}")
+            self.api.await_kind(f"{GROUP}/{name}")
         # What is put into a namespace on its way out goes along with it.
         self.api.wait(SYSTEM, lambda space: not space or not _terminating(space))
         self._put("/api/v1/namespaces", _object("v1", "Namespace", "capsule-system"))
@@ -282,16 +281,6 @@ class Capsule:
             )
 
     # --- Hands.
-
-    def _await(self, path: str) -> None:
-        """Wait for a new kind: its list is not there at first, then "being initialised" (429)."""
-        until = time.monotonic() + 30
-        while time.monotonic() < until:
-            with suppress(ApiError):
-                self.api.get(path)
-                return
-            time.sleep(0.1)
-        raise TimeoutError(path)
 
     def _put(self, collection: str, body: JsonObject) -> None:
         key = f"{collection} {body}"

@@ -15,7 +15,7 @@ from clusters.models import BootstrapRun, Cluster
 from clusters.rules import address_rules
 from reconcile.drain import take_step
 from reconcile.models import Work
-from sandbox.api import AdminApi, ApiError
+from sandbox.api import DEFINITIONS, AdminApi, ApiError
 from tests.api.conftest import signed_in
 from tests.clusters.steps import settle_live
 from tests.people import olga, quick_passwords
@@ -26,7 +26,6 @@ pytestmark = [pytest.mark.live, pytest.mark.django_db, pytest.mark.timeout(300)]
 SOON = 120.0
 PATH = "/api/v1/clusters/real"
 CRDS = Path(__file__).resolve().parents[3] / "shared" / "crds"
-DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 HOOKS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
 SPACE = "bootstrap-tools"
 GADGETS = f"/apis/bootstrap.example.org/v1/namespaces/{SPACE}/gadgets"

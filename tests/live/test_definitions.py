@@ -13,9 +13,9 @@ from clusters.credentials import Given
 from clusters.kubeconfig import parse
 from clusters.models import Capability, Cluster
 from clusters.rules import address_rules
-from sandbox.api import AdminApi
+from sandbox.api import DEFINITIONS, AdminApi
 from tests.clusters.steps import settle_live, settle_until
-from tests.live.platforms import CRDS, DEFINITIONS
+from tests.live.platforms import CRDS
 from tests.live.test_delivery import keys
 
 __all__ = ["keys"]

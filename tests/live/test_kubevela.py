@@ -14,8 +14,8 @@ import yaml
 from clusters.preflight import APPLICATION_POLICY
 from delivery.rules.applications import ACCOUNT, DEPLOYER, policies
 from reconcile.values import MANAGED_BY, MANAGER, TENANT
-from sandbox.api import AdminApi, ApiError, JsonObject
-from tests.live.platforms import ADMISSION, CRDS, DEFINITIONS
+from sandbox.api import DEFINITIONS, AdminApi, ApiError, JsonObject
+from tests.live.platforms import ADMISSION, CRDS
 
 pytestmark = pytest.mark.live
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from sandbox.api import DEFINITIONS
 from sandbox.plane import ControlPlane
 from tests.kubenova.roles import eventually
 from tests.live.control_plane import running
@@ -41,7 +42,6 @@ import json
 from clusters.models import Capability
 print(json.dumps(Capability.objects.filter(name="delivery.kubevela.installed").exists()))
 """
-DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 APPLICATION = {
     "metadata": {"name": "applications.core.oam.dev"},
     "spec": {

@@ -23,8 +23,8 @@ import pytest
 import yaml
 
 from clusters.adapters.kubevela import COMPONENT_TYPES, PATCH_TYPES, TRAIT_TYPES
-from sandbox.api import AdminApi, ApiError, JsonObject
-from tests.live.platforms import CRDS, DEFINITIONS
+from sandbox.api import DEFINITIONS, AdminApi, ApiError, JsonObject
+from tests.live.platforms import CRDS
 
 GROUP = "/apis/core.oam.dev/v1beta1"
 NAMES = (
@@ -82,7 +82,7 @@ class Vela:
         for name in NAMES:
             self.api.apply(f"{DEFINITIONS}/{name}.core.oam.dev", crd(name), "helm", force=True)
         for name in NAMES:
-            self._await(f"{GROUP}/{name}")
+            self.api.await_kind(f"{GROUP}/{name}")
         self.api.wait(SYSTEM, lambda found: not found or "deletionTimestamp" not in _meta(found))
         self._put(SYSTEM, {"apiVersion": "v1", "kind": "Namespace", **_named("vela-system")})
         self._put(
@@ -208,16 +208,6 @@ class Vela:
         with suppress(ApiError, OSError):
             return self.api.items(f"{GROUP}/applications")
         return []
-
-    def _await(self, path: str) -> None:
-        """Wait for a new kind: its list is not there at first, then "being initialised" (429)."""
-        until = time.monotonic() + 30
-        while time.monotonic() < until:
-            with suppress(ApiError):
-                self.api.get(path)
-                return
-            time.sleep(0.1)
-        raise TimeoutError(path)
 
     def _put(self, path: str, body: JsonObject) -> None:
         self.api.apply(path, body, "helm", force=True)

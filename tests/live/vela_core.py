@@ -8,9 +8,9 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from sandbox.api import AdminApi, ApiError
+from sandbox.api import DEFINITIONS, AdminApi, ApiError
 from sandbox.plane import ControlPlane
-from sandbox.vela import DEFINITIONS, NAMESPACE, KubeVela, home
+from sandbox.vela import NAMESPACE, KubeVela, home
 from tests.live.vela import GROUP, deployment
 
 

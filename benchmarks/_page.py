@@ -110,6 +110,7 @@ def idle(run: JSON) -> list[Row]:
     return [
         (f"{name}: writes", "0", str(full["writes"]), "", "0"),
         (f"{name}: requests", "0", str(full["requests, all"]), "", ""),
+        (f"{name}: lists of a kind", "0", str(full["lists of one kind, at most"]), "", "1"),
         (
             "B7 an idle tenant, an hour",
             "0",

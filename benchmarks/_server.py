@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from sandbox.api import AdminApi
 
@@ -13,6 +14,7 @@ WRITES = frozenset({"POST", "PUT", "PATCH", "APPLY", "DELETE", "DELETECOLLECTION
 _REQUESTS = re.compile(r"^apiserver_request_total\{(?P<labels>[^}]*)\} (?P<count>\S+)$", re.M)
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 EPOCH = "epoch"
+LIST = "list"
 _OURS = "system:serviceaccount:kubenova-system:kubenova"
 
 
@@ -84,11 +86,21 @@ def _resource(event: dict[str, Any]) -> str:
 
 
 def _verb(event: dict[str, Any]) -> str:
-    """As in RBAC, but what had no effect says so."""
-    if "dryRun=" in event.get("requestURI", ""):
+    """As in RBAC, but what had no effect says so, and of lists only the first page is one."""
+    asked = parse_qs(urlsplit(event.get("requestURI", "")).query)
+    if "dryRun" in asked:
         return "dry-run"
-    refused = event.get("responseStatus", {}).get("code", 200) >= 400
-    return f"refused {event['verb']}" if refused else str(event["verb"])
+    verb = str(event["verb"])
+    if event.get("responseStatus", {}).get("code", 200) >= 400:
+        return f"refused {verb}"
+    if verb == LIST and asked.get("limit") == ["1"]:
+        return "probe"
+    return "page" if verb == LIST and "continue" in asked else verb
+
+
+def most_lists(found: Counter[tuple[str, str]]) -> int:
+    """Return how often the kind was listed that was listed most, with all of its pages."""
+    return max((count for (verb, _), count in found.items() if verb == LIST), default=0)
 
 
 def written(found: Counter[tuple[str, str]]) -> int:

@@ -17,7 +17,7 @@ from _figures import JSON, rounded, table
 from _machine import spending
 from _options import begin, end, options
 from _raw import Raw
-from _server import AuditLog, written
+from _server import AuditLog, most_lists, written
 from _stage import Stage, deployed, drained, register, stage, until
 from _tenants import PROJECTS, comparable, declare, manifests, names, settled
 
@@ -98,6 +98,7 @@ def rest(at: Stage, audit: AuditLog, seconds: float) -> JSON:
         "requests": {f"{verb} {kind}": count for (verb, kind), count in asked.most_common()},
         "requests, all": sum(asked.values()),
         "writes": written(asked),
+        "lists of one kind, at most": most_lists(asked),
         "seconds": seconds,
         "core-ms": {name: round(spent.cores[name] * 1000) for name in (*_ROLES, "kube-apiserver")},
     }
@@ -129,6 +130,7 @@ def show(figures: JSON) -> None:
     print(table(("", "no tenant", f"{figures['options']['tenants']} tenants"), rows))
     print(f"an idle tenant costs an hour: {figures['an idle tenant costs an hour']}")
     print(f"writes: {full['writes']}, goal 0")
+    print(f"lists of one kind: {full['lists of one kind, at most']} at most, goal 1 in 600 s")
 
 
 if __name__ == "__main__":

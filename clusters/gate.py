@@ -31,7 +31,8 @@ class Pace:
     patience: float = 30.0  # how long a write waits for its turn
     tolerance: int = 5  # unreachable answers in a row that open the breaker
     first: float = 1.0
-    ceiling: float = 60.0
+    ceiling: float = 10.0
+    longest_told: float = 60.0  # of a Retry-After
     jitter: float = (
         0.2  # the part of a backoff that is drawn: dead clusters are not probed together
     )
@@ -70,6 +71,11 @@ class Gate:
         """How many writes may be in flight at once at present."""
         with self._turn:
             return int(self._limit)
+
+    def doubt(self) -> None:
+        """Let the next call ask an open breaker's cluster: who calls has a backoff of its own."""
+        with self._turn:
+            self._open_until = -inf
 
     @contextmanager
     def call(self, *, write: bool = False) -> Iterator[None]:
@@ -161,7 +167,7 @@ class Gate:
         self._throttles += 1
         self._why = outcome.message
         if self._throttles >= self.pace.tolerance:
-            told = min(outcome.retry_after or self.pace.first, self.pace.ceiling)
+            told = min(outcome.retry_after or self.pace.first, self.pace.longest_told)
             self._told_until = self._clock() + told
 
     def _shrink(self) -> None:

@@ -13,6 +13,7 @@ from clusters.rules import address_rules
 from clusters.transport import Limits
 from clusters.watch import installed
 from clusters.watch.follower import NAMES, Follower, Inbox, Rhythm
+from clusters.watch.recovery import Recovery
 from clusters.watch.session import Session, Silent
 from clusters.watch.targets import Target, mark_baseline, mark_keepers_of_secrets, set_back
 from clusters.watch.threads import in_database
@@ -37,6 +38,7 @@ class ClusterWatch:
         self._changed = asyncio.Event()
         self._down = False
         self._restored, self._restored_at = False, float("-inf")
+        self._recovery = Recovery()
         self._followers: dict[Kind, tuple[Follower, asyncio.Task[None]]] = {}
 
     def follow(self, kinds: frozenset[Kind]) -> None:
@@ -71,6 +73,7 @@ class ClusterWatch:
             self._reporter(installed.KIND),
             self._rhythm,
             scope=NAMES,
+            recovery=self._recovery,
             restored=self._set_back,
         )
         for service in (follower.run(), definitions.serve(), self._look_back(), self._resync()):
@@ -85,6 +88,7 @@ class ClusterWatch:
             self._inbox,
             report,
             self._rhythm,
+            recovery=self._recovery,
             restored=self._set_back,
         )
 

@@ -16,6 +16,7 @@ from clusters.answers import Answer, Expired, error_of
 from clusters.client import MAX_PAGES, PAGE
 from clusters.objects import page_of
 from clusters.paths import Query, collection, selector
+from clusters.watch.recovery import Recovery
 from clusters.watch.session import Session, Silent
 from clusters.watch.sightings import Sighting, sighting_in, sighting_of
 from reconcile.errors import ClusterError, Unreachable
@@ -86,21 +87,28 @@ class Follower:
         rhythm: Rhythm | None = None,
         *,
         scope: Scope = OURS,
+        recovery: Recovery | None = None,
         restored: Callable[[], None] = lambda: None,
     ) -> None:
         self._cluster_pk, self._kind = cluster_pk, kind
         self._session, self._inbox, self._report = session, inbox, report
         self._rhythm, self._scope, self._restored = rhythm or Rhythm(), scope, restored
+        self._recovery = recovery or Recovery()
         self._newest = 0
         self._failures = 0
 
     async def run(self) -> None:
         """Follow until cancelled. Whatever is in doubt is listed anew, with jittered backoff."""
+        with self._recovery.following():
+            await self._run()
+
+    async def _run(self) -> None:
         why = "first"
         while True:
             try:
                 metrics.RELISTS.labels(why).inc()
                 version = await self._list()
+                self._recovery.answered()
                 await self._report(None)
                 await self._watch(version)
                 why = "time"
@@ -108,7 +116,7 @@ class Follower:
                 why = "doubt"
                 self._failures += 1
                 await self._report(error)
-                await asyncio.sleep(self._pause(error))
+                await self._recovery.wait(error, self._pause(error))
             except DatabaseError as error:
                 why = "doubt"
                 log.warning("Database failed", error=str(error))

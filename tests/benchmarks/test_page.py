@@ -50,7 +50,11 @@ RUNS = {
     ),
     "idle": run(
         {
-            "with tenants": {"writes": 0, "requests, all": 7},
+            "with tenants": {
+                "writes": 0,
+                "requests, all": 7,
+                "lists of one kind, at most": 1,
+            },
             "an idle tenant costs an hour": {"requests": 0.1, "core-ms of worker and watch": 3.0},
         },
         tenants=300,
@@ -81,6 +85,7 @@ RUNS = {
         ("repair", "10.0 / 20.0 ms (n 200, max 30.0) | 25.0 / 100.0 ms (n 200, max 300.0)"),
         ("onboard", "(n 200, max 300.0) | 2.5 / 5.0 | 400 ms / 1 s"),
         ("onboard-10", "p50 +0.0 %, p99 -1.5 % | p99 +10 %"),
+        ("idle", "lists of a kind | 0 | 1 | | 1"),
         ("idle", "B7 an idle tenant, an hour | 0 | 0.1 requests, 3.0 core-ms"),
         ("applications", "25.0 Applications/s | 20.0 Applications/s | 2.25 (worst 3.0) | 1.1"),
         ("policyset", "4.0 s | 9.0 s, half after 5.0 s, told in 11 steps | 2.25 (worst 3.0)"),

@@ -4,7 +4,7 @@ import json
 from collections import Counter
 
 import pytest
-from _server import AuditLog, audited, by_verb, counted, writes, written
+from _server import AuditLog, audited, by_verb, counted, most_lists, writes, written
 
 METRICS = """\
 # HELP apiserver_request_total [STABLE] Counter of apiserver requests
@@ -88,6 +88,26 @@ def test_the_stages_of_one_request_count_once():
 )
 def test_a_write_counts_as_what_it_was(more, verb):
     assert counts(event("patch", "configmaps", **more)) == {(verb, "configmaps"): 1}
+
+
+@pytest.mark.parametrize(
+    ("query", "verb"),
+    [
+        pytest.param("labelSelector=a%3Db&limit=500", "list", id="begins one"),
+        pytest.param("limit=500&continue=xyz", "page", id="goes on with one"),
+        pytest.param("limit=1", "probe", id="asks for a single object"),
+        pytest.param("limit=10", "list", id="begins one with small pages"),
+    ],
+)
+def test_a_list_counts_once_whatever_its_pages(query, verb):
+    assert counts(event("list", "pods", uri=f"/api/v1/pods?{query}")) == {(verb, "pods"): 1}
+
+
+def test_the_kind_that_is_listed_most_tells_how_often():
+    listed = [event("list", kind, id=f"{kind}{n}") for kind, n in (("a", 1), ("b", 1), ("b", 2))]
+    probes = [event("list", "c", id=f"c{n}", uri="/api/v1/c?limit=1") for n in range(5)]
+    assert most_lists(counts(*listed, *probes)) == 2
+    assert most_lists(counts(*probes)) == 0
 
 
 def test_what_is_no_object_is_named_by_its_path():

@@ -90,14 +90,30 @@ def test_one_call_probes_when_the_backoff_is_over(gate: Gate, clock: Clock) -> N
         pass
 
 
-def test_a_failed_probe_lengthens_the_backoff_up_to_a_minute(gate: Gate, clock: Clock) -> None:
+def test_a_failed_probe_lengthens_the_backoff_up_to_ten_seconds(gate: Gate, clock: Clock) -> None:
     fail(gate, times=3)
     waits = []
     for _ in range(9):
         waits.append(refused(gate).retry_after)
         clock.now += waits[-1] or 0
         fail(gate)
-    assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    assert waits == [1, 2, 4, 8, 10, 10, 10, 10, 10]
+
+
+def test_who_doubts_it_may_ask_once(gate: Gate) -> None:
+    fail(gate, times=3)
+    gate.doubt()
+    fail(gate)
+    assert refused(gate).retry_after == 2.0
+
+
+def test_who_doubts_it_waits_for_a_probe_that_is_under_way(gate: Gate) -> None:
+    fail(gate, times=3)
+    gate.doubt()
+    with gate.call():
+        gate.doubt()
+        refused(gate)
+    assert not gate.open
 
 
 def test_many_calls_that_fail_together_open_it_once(gate: Gate) -> None:

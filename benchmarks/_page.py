@@ -56,6 +56,7 @@ def converge(run: JSON) -> list[Row]:
     floor, product = run["floor"], run["product"]
     workers, drains = run["options"]["workers"], run["options"]["drains"]
     what = f"B3 cold convergence of {run['options']['tenants']} tenants"
+    what += ", a core each" if run["options"].get("pinned") else ""
     name = what if (workers, drains) == (1, 2) else f"B6 {workers} worker(s) of {drains} drain(s)"
     share = run["share of the raw rate"]
     cost = "core-ms per object, {}".format

@@ -1,18 +1,20 @@
 """B3 and B6: cold convergence. Tenants are declared in one transaction while the roles wait.
 
 Floor: the same objects applied by 16 threads of the same HTTP client, in turns with the product.
-B6 is the same with more workers: `--workers 2`.
+B6 is the same with more workers: `--workers 2`. With `--pinned 1` the control plane keeps to one
+core and whoever speaks to it to another, so that they do not compete.
 
     python benchmarks/converge.py [--tenants 1000] [--rounds 5] [--workers 1] [--drains 2]
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from _figures import JSON, middle, ratio, table
-from _machine import Spent, cost_of, spending
+from _machine import SERVER, Spent, cost_of, pin, spending
 from _options import begin, end, options
 from _raw import Raw, foreign
 from _server import by_verb, requests
@@ -21,11 +23,14 @@ from _tenants import comparable, declare, manifests, names, settled
 
 CLUSTER = "bench"
 _SECONDS = 900.0
+_CORES = sorted(os.sched_getaffinity(0))
 
 
 def main() -> int:
     """Run the benchmark; return the exit status."""
-    chosen = options(__doc__, "converge", tenants=1000, rounds=5, workers=1, drains=2)
+    chosen = options(
+        __doc__, "converge", tenants=1000, rounds=5, workers=1, drains=2, pinned=0
+    )
     machine = begin(chosen)
     with stage("bench-converge") as at:
         register(CLUSTER, at.plane.kubeconfig)
@@ -43,6 +48,8 @@ def one_round(options: argparse.Namespace, at: Stage, raw: Raw, first: int, coun
     tenants = names(first, count)
     with running(options, at):
         converged(at, names(first, 1, "warm"), 60)  # the roles are up when this one is
+        if options.pinned:
+            apart(at)
         before = requests(at.api)
         product = converged(at, tenants, _SECONDS)
         asked = requests(at.api) - before
@@ -58,6 +65,12 @@ def one_round(options: argparse.Namespace, at: Stage, raw: Raw, first: int, coun
         "product": told(product, len(wanted)),
         "requests of all": by_verb(asked),
     }
+
+
+def apart(at: Stage) -> None:
+    """Keep the control plane on the first core, and the roles and this process on the last."""
+    for name, pids in (at.pids() | {"floor": [os.getpid()]}).items():
+        pin(pids, _CORES[0] if name in SERVER else _CORES[-1])
 
 
 @contextmanager

@@ -36,6 +36,7 @@ _STUCK_SHARE = 2  # threads for steps that are stuck, for each one that is not
 _FETCH = 64
 _NEAR = 24.0  # places by which the order of what is due is changed: it stays about what it was
 _GOOD_SECONDS = 0.1
+_LOOKS_SHARE = 20  # one part in so many of the time at most: a look at thousands takes long
 
 
 def take_step(lease: Lease) -> Outcome | None:
@@ -127,8 +128,10 @@ class _Found:
         return None if place is None else self._rows.pop(place)
 
     def _look(self, full: set[int]) -> None:
+        began = time.monotonic()
         self._rows = Work.objects.fair(_FETCH, full)
-        self._good_until = time.monotonic() + _GOOD_SECONDS
+        now = time.monotonic()
+        self._good_until = now + max(_GOOD_SECONDS, (now - began) * _LOOKS_SHARE)
         if len(self._rows) == _FETCH:  # many are due: drains begin at different ones
             turns = {
                 work.pk: random.uniform(place, place + _NEAR)

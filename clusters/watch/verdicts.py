@@ -33,7 +33,7 @@ PATIENCE_OF_A_STEP = 60.0  # so long an object may lack its record while its own
 _AGAIN, _SELDOM = 0.03, 0.25  # a step under way is waited for longer and longer
 _MANY = 32  # at once: steps that take their time
 _STATUS_EVERY = 1.0
-_NAMES_A_QUERY = 512
+_PLACES_A_QUERY = 512
 _FEW = 8
 _TOLD = 5
 _FIELDS = ("live_fp", "status_fp")
@@ -111,7 +111,7 @@ def _keep(records: list[Record]) -> WorkQuerySet:
             AppliedObject(pk=record.pk, live_fp=record.live_fp, status_fp=record.status_fp)
             for record in sorted(records)
         ]
-        AppliedObject.objects.bulk_update(rows, _FIELDS, batch_size=_NAMES_A_QUERY)
+        AppliedObject.objects.bulk_update(rows, _FIELDS, batch_size=_PLACES_A_QUERY)
     return Work.objects.filter(pk__in={record.work_id for record in records})
 
 
@@ -229,40 +229,46 @@ def _by_kind(batch: Iterable[Pending]) -> Iterator[list[Pending]]:
 
 
 def _records(batch: Sequence[Pending]) -> dict[Key, list[Record]]:
-    """The records of these objects, which are of one kind on one cluster."""
+    """The records of these objects, which are of one kind on one cluster, and maybe of others.
+
+    What is in namespaces is found by those: the same names are in all of them.
+    """
     first = batch[0].sighting.key
-    names = sorted({pending.sighting.key.name for pending in batch})
+    namespaced = first.kind.namespaced
+    keys = (pending.sighting.key for pending in batch)
+    places = sorted({key.namespace if namespaced else key.name for key in keys})
     found: dict[Key, list[Record]] = defaultdict(list)
     kind = {"api_version": first.kind.api_version, "kind": first.kind.name}
-    for start in range(0, len(names), _NAMES_A_QUERY):
-        some = names[start : start + _NAMES_A_QUERY]
-        places = 1 << (len(some) - 1).bit_length()  # few statements, for any number of names
-        padded = some + some[-1:] * (places - len(some))
-        given = {f"name{number}": name for number, name in enumerate(padded)}
-        for values in _named(places).rows(cluster=first.cluster_pk, **kind, **given):
+    for start in range(0, len(places), _PLACES_A_QUERY):
+        some = places[start : start + _PLACES_A_QUERY]
+        count = 1 << (len(some) - 1).bit_length()  # few statements, for any number of places
+        padded = some + some[-1:] * (count - len(some))
+        given = {f"place{number}": place for number, place in enumerate(padded)}
+        for values in _at(count, namespaced).rows(cluster=first.cluster_pk, **kind, **given):
             record = Record(*values)
             found[first._replace(namespace=record.namespace, name=record.name)].append(record)
     return found
 
 
 @cache
-def _named(places: int) -> Prepared:
-    """The records of a kind on a cluster with one of so many names."""
+def _at(count: int, namespaced: bool) -> Prepared:
+    """The records of a kind on a cluster in so many namespaces, or with so many names."""
     busy = Exists(_busy_works().filter(pk=OuterRef("work_id")))
 
-    def build(cluster: int, api_version: str, kind: str, **names: str) -> Built:
-        rows = _of_kind(cluster, Kind(api_version, kind, ""))
-        read = rows.annotate(busy=busy).filter(name__in=list(names.values())).order_by()
-        return read.values_list(*_READ), {}
+    def build(cluster: int, api_version: str, kind: str, **places: str) -> Built:
+        rows = _of_kind(cluster, Kind(api_version, kind, "")).annotate(busy=busy).order_by()
+        given = list(places.values())
+        narrow = {"namespace__in": given} if namespaced else {"namespace": "", "name__in": given}
+        return rows.filter(**narrow).values_list(*_READ), {}
 
-    keys: dict[str, type[Value]] = {f"name{number}": str for number in range(places)}
+    keys: dict[str, type[Value]] = {f"place{number}": str for number in range(count)}
     return Prepared(build, cluster=int, api_version=str, kind=str, **keys)
 
 
 def _owners(owners: set[str]) -> dict[str, Work]:
     found: dict[str, Work] = {}
-    for start in range(0, len(owners), _NAMES_A_QUERY):
-        some = sorted(owners)[start : start + _NAMES_A_QUERY]
+    for start in range(0, len(owners), _PLACES_A_QUERY):
+        some = sorted(owners)[start : start + _PLACES_A_QUERY]
         found |= {work.owner: work for work in Work.objects.filter(owner__in=some)}
     return found
 

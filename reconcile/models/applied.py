@@ -52,6 +52,12 @@ class AppliedObject(models.Model):
                 fields=["work", "api_version", "kind", "namespace", "name"], name="applied_once"
             ),
         ]
+        # What a watcher has seen is looked up by where it is, among the objects of all rows.
+        indexes = [
+            models.Index(
+                fields=["api_version", "kind", "namespace", "name"], name="applied_by_place"
+            ),
+        ]
 
     def __str__(self) -> str:
         return str(self.ref)

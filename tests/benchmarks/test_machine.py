@@ -4,10 +4,11 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import _machine
 import pytest
-from _machine import Busy, core_seconds, describe, idle_between, spending
+from _machine import Busy, core_seconds, describe, idle_between, pin, spending
 
 REST = {"user": 10.0, "system": 5.0, "iowait": 1.0, "idle": 100.0, "guest": 3.0}
 
@@ -81,3 +82,30 @@ def test_who_has_ended_has_spent_nothing_that_can_be_seen():
     process.kill()
     process.communicate()
     assert core_seconds([process.pid]) == 0.0
+
+
+def test_a_process_keeps_to_a_core_with_its_threads_and_children():
+    code = (
+        "import os, subprocess, sys, threading\n"
+        "threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+        "child = subprocess.Popen(['sleep', '60'])\n"
+        "print(child.pid, flush=True)\n"
+        "sys.stdin.readline()\n"
+        "child.kill()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        child, core = int(process.stdout.readline()), max(os.sched_getaffinity(0))
+        pin([process.pid], core)
+        threads = [int(each.name) for each in Path(f"/proc/{process.pid}/task").iterdir()]
+        assert len(threads) == 2
+        for each in (*threads, child):
+            assert os.sched_getaffinity(each) == {core}
+        process.communicate(b"\n")
+
+
+def test_a_process_that_has_ended_needs_no_core():
+    with subprocess.Popen(["true"]) as process:
+        process.wait()
+    pin([process.pid], 0)

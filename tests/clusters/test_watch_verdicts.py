@@ -5,6 +5,8 @@ import time
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import REGISTRY
@@ -220,3 +222,35 @@ def test_it_judges_many_objects_with_few_queries(cluster, live, django_assert_ma
     kinds = {each.sighting.key.kind for each in batch}
     with django_assert_max_num_queries(len(kinds)):
         Verdicts().judge(batch)
+
+
+PLACES = {
+    "in a namespace": Ref(CONFIG_MAP, "shop-7", "kubenova"),
+    "of the cluster": Ref(NAMESPACE, "", "shop-7"),
+}
+
+
+@pytest.mark.parametrize("ref", PLACES.values(), ids=PLACES.keys())
+def test_it_finds_an_object_by_its_place_however_much_is_recorded(cluster, ref):
+    """The same names are in the namespaces of all tenants: each event would read all of those."""
+    work = Work.objects.get(kind="clusters.clusterbaseline", cluster_id=cluster.pk)
+    others = [ref._replace(namespace=f"shop-{n}") for n in range(7)] if ref.namespace else []
+    AppliedObject.objects.bulk_create(AppliedObject.of(work, each) for each in (*others, ref))
+    key = Key(cluster.pk, ref.kind, ref.namespace, ref.name)
+    with CaptureQueriesContext(connection) as captured:
+        Verdicts().judge([pending(Sighting(key, "changed"))])
+    changed = AppliedObject.objects.get(live_fp="changed")
+    assert changed.ref == ref and due() == 1
+    assert _plans(captured[0]["sql"]), "read through the index of places"
+
+
+def _plans(statement: str) -> bool:
+    """Whether the database reads that through the index of places; PostgreSQL is not asked.
+
+    It may scan a table of so few rows, and is right to.
+    """
+    if connection.vendor != "sqlite":
+        return True
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN QUERY PLAN {statement}")
+        return any("applied_by_place" in str(row) for row in cursor.fetchall())

@@ -42,7 +42,8 @@ class Recovery:
     async def wait(self, error: ClusterError, seconds: float) -> None:
         """Wait until the cluster is asked again: for so long, less when it has answered meanwhile.
 
-        What a server that is there refuses, or defers, is no sign that it is away.
+        One that answers now and then is asked by each no more often than it is in between. What
+        a server that is there refuses, or defers, is no sign that it is away.
         """
         if not isinstance(error, Unreachable) or isinstance(error, Expired | Throttled):
             await asyncio.sleep(seconds)
@@ -51,13 +52,15 @@ class Recovery:
         self._waiting += 1
         asks = not self._asking and 2 * self._waiting > self._followers
         self._asking |= asks
-        often = self._ask_every * random.uniform(0.8, 1.2)
+        soonest = min(seconds, self._ask_every * random.uniform(0.8, 1.2))
+        least = asyncio.get_running_loop().time() + soonest
         try:
-            async with asyncio.timeout(min(seconds, often) if asks else seconds):
+            async with asyncio.timeout(soonest if asks else seconds):
                 await answered.wait()
         except TimeoutError:
             return
         finally:
             self._waiting -= 1
             self._asking &= not asks
-        await asyncio.sleep(random.uniform(0, min(_APART, seconds)))
+        left = max(least - asyncio.get_running_loop().time(), 0.0)
+        await asyncio.sleep(left + random.uniform(0, min(_APART, seconds)))

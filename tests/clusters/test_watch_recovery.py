@@ -49,7 +49,7 @@ async def waiting(recovery: Recovery, count: int) -> list[asyncio.Task[None]]:
 
 def test_an_answer_wakes_all_who_wait_apart_from_each_other():
     async def scene() -> None:
-        recovery = Recovery()
+        recovery = Recovery(ask_every=0.1)
         ended: list[float] = []
 
         async def one() -> None:
@@ -60,7 +60,7 @@ def test_an_answer_wakes_all_who_wait_apart_from_each_other():
             async with asyncio.TaskGroup() as group:
                 for _ in range(12):
                     group.create_task(one())
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.01)
                 recovery.answered()
         assert max(ended) - min(ended) > 0.1, "a small server is not asked for everything at once"
 
@@ -129,9 +129,21 @@ def test_what_a_living_server_says_is_waited_for_to_the_end(error):
     assert timed(scene) >= 0.3
 
 
+def test_one_that_answers_now_and_then_is_not_asked_all_the_time():
+    async def scene() -> None:
+        recovery = Recovery(ask_every=0.4)
+        with recovery.following():
+            task = asyncio.create_task(recovery.wait(DOWN, LONG))
+            await asyncio.sleep(0.01)
+            recovery.answered()
+            await task
+
+    assert timed(scene) >= 0.32
+
+
 def test_a_silent_watch_is_woken_as_well():
     async def scene() -> None:
-        recovery = Recovery()
+        recovery = Recovery(ask_every=0.1)
         with recovery.following():
             task = asyncio.create_task(recovery.wait(Silent("nothing for 90 s"), LONG))
             await asyncio.sleep(0.02)

@@ -220,6 +220,8 @@ class Faults:
     ) -> web.StreamResponse:
         for action in actions:
             await action.before(exchange)
+        if not exchange.there:
+            raise Cut  # what came of it would be written long after everybody has given it up
         async with self._forwarded(exchange) as found:
             if exchange.watches and found.status == 200:
                 return await self._stream(exchange, actions, found)

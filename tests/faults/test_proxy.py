@@ -183,6 +183,16 @@ def test_it_delays(late: bool, server: Scripted, proxy: Faults):
     assert asked == [1 if late else 0]
 
 
+def test_who_gives_up_meanwhile_writes_nothing_later(server: Scripted, proxy: Faults):
+    proxy.rules.add(Rule(WRITE, Delay(0.5)))
+    connection = connect(proxy)
+    connection.request("PATCH", SHOP, "{}")
+    time.sleep(0.1)
+    proxy.cut()
+    time.sleep(0.8)
+    assert server.asked == []
+
+
 def test_it_answers_by_itself(server: Scripted, proxy: Faults):
     proxy.rules.add(Rule(WRITE, Fail(429, {"reason": "TooManyRequests"}, {"Retry-After": "2"})))
     connection = connect(proxy)

@@ -28,9 +28,7 @@ _CORES = sorted(os.sched_getaffinity(0))
 
 def main() -> int:
     """Run the benchmark; return the exit status."""
-    chosen = options(
-        __doc__, "converge", tenants=1000, rounds=5, workers=1, drains=2, pinned=0
-    )
+    chosen = options(__doc__, "converge", tenants=1000, rounds=5, workers=1, drains=2, pinned=0)
     machine = begin(chosen)
     with stage("bench-converge") as at:
         register(CLUSTER, at.plane.kubeconfig)

@@ -95,6 +95,8 @@ class Follower:
         self._rhythm, self._scope, self._restored = rhythm or Rhythm(), scope, restored
         self._recovery = recovery or Recovery()
         self._newest = 0
+        self._version = ""  # from which a watch goes on
+        self._heard = False  # anything since the last silence
         self._failures = 0
 
     async def run(self) -> None:
@@ -173,35 +175,44 @@ class Follower:
         return {**body, "apiVersion": self._kind.api_version, "kind": self._kind.name}
 
     async def _watch(self, version: str) -> None:
-        """Follow changes from `version` until a full list is due. Raises ClusterError in doubt."""
+        """Follow changes from `version` until a full list is due. Raises ClusterError in doubt.
+
+        Of a kind that nobody has changed since the list a server may tell no bookmark either: when
+        it is silent it is asked for its version, which starts them, and the watch goes on.
+        """
+        self._version, self._heard = version, True
         loop = asyncio.get_running_loop()
         until = loop.time() + self._rhythm.relist * random.uniform(1.0, 1.2)
         while (left := until - loop.time()) > 0:
             began = loop.time()
             try:
                 with metrics.WATCHES_OPEN.track_inprogress():
-                    version = await self._stream(version, left)
+                    await self._stream(left)
+            except Silent:
+                if not self._heard or await self.look_back():
+                    raise
+                self._heard = False
+                continue
             finally:
                 if loop.time() - began >= _STANDS:
                     self._failures = 0
             if loop.time() - began < min(_SHORTEST, left):
                 raise Unreachable("the watch ended at once")
 
-    async def _stream(self, version: str, seconds: float) -> str:
+    async def _stream(self, seconds: float) -> None:
         query: Query = (
             *self._scope.query,
             ("watch", "true"),
             ("allowWatchBookmarks", "true"),
-            ("resourceVersion", version),
+            ("resourceVersion", self._version),
             ("timeoutSeconds", str(int(seconds) + 1)),
         )
         form, silence = self._scope.form(), self._rhythm.silence
         lines = self._session.lines(collection(self._kind), query, silence=silence, accept=form)
         async with aclosing(lines):
             async for line in lines:
-                version = await self._take(line) or version
-                self._failures = 0
-        return version
+                self._version = await self._take(line) or self._version
+                self._failures, self._heard = 0, True
 
     async def _take(self, line: bytes) -> str:
         """Hand on one event; return its version. Raises the error that it tells of."""

@@ -116,6 +116,24 @@ def test_f16_it_does_not_trust_a_silent_watch():
     assert isinstance(notes.errors[0], Silent)
 
 
+def test_f16_a_kind_that_nobody_changes_is_asked_for_its_version_and_followed_on():
+    bookmark = event("BOOKMARK", {"metadata": {"resourceVersion": "12"}})
+    api = ApiServer([page(version="10"), page(version="13")], [ApiServer.idle, telling(bookmark)])
+    with HostileServer(api) as server:
+        follow(server, lambda _: len(api.watches) == 3, rhythm=Rhythm(silence=0.3))
+    full, *probes = api.lists
+    assert "limit=500" in full and all(each.endswith("?limit=1") for each in probes)
+    versions = [each.partition("resourceVersion=")[2].partition("&")[0] for each in api.watches]
+    assert versions == ["10", "10", "12"], "it goes on from where it was"
+
+
+def test_f17_a_silent_server_that_tells_an_older_version_is_listed_anew():
+    api = ApiServer([page(version="10"), page(version="9")])
+    with HostileServer(api) as server:
+        notes = follow(server, lambda notes: notes.good == 2, rhythm=Rhythm(silence=0.3))
+    assert notes.restored == 1 and len(api.watches) == 2
+
+
 def test_f16_it_lists_anew_now_and_then_although_all_seems_well():
     bookmarks = telling(
         *(event("BOOKMARK", {"metadata": {"resourceVersion": "11"}}) for _ in range(5)),

@@ -3,8 +3,8 @@
 import asyncio
 import json
 import random
-from collections.abc import Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,6 +25,7 @@ from reconcile.values import JSON, MANAGED_BY, MANAGER, Kind
 log = structlog.get_logger(__name__)
 
 _SOON = 0.2
+_NUDGE = 0.4  # of the silence that is borne: then there is time left for a bookmark
 _SHORTEST = 1.0
 _STANDS = 5.0  # seconds: a watch that was open for so long was no failure, though nothing happened
 _AFTER_DATABASE = 2.0
@@ -95,8 +96,7 @@ class Follower:
         self._rhythm, self._scope, self._restored = rhythm or Rhythm(), scope, restored
         self._recovery = recovery or Recovery()
         self._newest = 0
-        self._version = ""  # from which a watch goes on
-        self._heard = False  # anything since the last silence
+        self._heard = False  # anything on the watch that is open
         self._failures = 0
 
     async def run(self) -> None:
@@ -129,9 +129,12 @@ class Follower:
 
         Raises ClusterError.
         """
-        newest, query = self._newest, (("limit", "1"),)
-        body = await self._session.read(collection(self._kind), query, accept=NAMES.form("List"))
-        return 0 < _number(_version(body)) < newest
+        newest = self._newest
+        return 0 < _number(_version(await self._one())) < newest
+
+    async def _one(self) -> JSON:
+        query = (("limit", "1"),)
+        return await self._session.read(collection(self._kind), query, accept=NAMES.form("List"))
 
     def _pause(self, error: ClusterError) -> float:
         """What is expired or silent is listed anew at once, unless it goes on and on (F15, F16)."""
@@ -175,44 +178,56 @@ class Follower:
         return {**body, "apiVersion": self._kind.api_version, "kind": self._kind.name}
 
     async def _watch(self, version: str) -> None:
-        """Follow changes from `version` until a full list is due. Raises ClusterError in doubt.
-
-        Of a kind that nobody has changed since the list a server may tell no bookmark either: when
-        it is silent it is asked for its version, which starts them, and the watch goes on.
-        """
-        self._version, self._heard = version, True
+        """Follow changes from `version` until a full list is due. Raises ClusterError in doubt."""
         loop = asyncio.get_running_loop()
         until = loop.time() + self._rhythm.relist * random.uniform(1.0, 1.2)
         while (left := until - loop.time()) > 0:
             began = loop.time()
             try:
                 with metrics.WATCHES_OPEN.track_inprogress():
-                    await self._stream(left)
-            except Silent:
-                if not self._heard or await self.look_back():
-                    raise
-                self._heard = False
-                continue
+                    version = await self._stream(version, left)
             finally:
                 if loop.time() - began >= _STANDS:
                     self._failures = 0
             if loop.time() - began < min(_SHORTEST, left):
                 raise Unreachable("the watch ended at once")
 
-    async def _stream(self, seconds: float) -> None:
+    async def _stream(self, version: str, seconds: float) -> str:
         query: Query = (
             *self._scope.query,
             ("watch", "true"),
             ("allowWatchBookmarks", "true"),
-            ("resourceVersion", self._version),
+            ("resourceVersion", version),
             ("timeoutSeconds", str(int(seconds) + 1)),
         )
         form, silence = self._scope.form(), self._rhythm.silence
         lines = self._session.lines(collection(self._kind), query, silence=silence, accept=form)
-        async with aclosing(lines):
+        async with aclosing(lines), self._nudged():
             async for line in lines:
-                self._version = await self._take(line) or self._version
+                version = await self._take(line) or version
                 self._failures, self._heard = 0, True
+        return version
+
+    @asynccontextmanager
+    async def _nudged(self) -> AsyncIterator[None]:
+        """Have a server tell bookmarks of a kind that nobody changes.
+
+        It keeps back those that are no newer than the list that the watch continues; to read one
+        object brings it up to date.
+        """
+        self._heard = False
+        task = asyncio.create_task(self._nudge())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _nudge(self) -> None:
+        await asyncio.sleep(self._rhythm.silence * _NUDGE)
+        if not self._heard:
+            with suppress(ClusterError):  # whoever follows notices what is down
+                await self._one()
 
     async def _take(self, line: bytes) -> str:
         """Hand on one event; return its version. Raises the error that it tells of."""

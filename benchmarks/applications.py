@@ -5,7 +5,7 @@ product. KubeVela's controller does not run, and the CRDs lie beside the reposit
 `../shared/crds`. With `--kubevela 1` it is at work, as `make vela` has built it, and both are
 measured until the last Application runs: the floor as it says, the product as KubeNova tells.
 
-    python benchmarks/applications.py [--apps 1000] [--rounds 5] [--drains 2] [--kubevela 1]
+    python benchmarks/applications.py [--apps 1000] [--rounds 5] [--drains 1] [--kubevela 1]
 """
 
 import sys
@@ -51,7 +51,7 @@ class Scene:
 
 def main() -> int:
     """Run the benchmark; return the exit status."""
-    chosen = options(__doc__, "applications", apps=1000, rounds=5, drains=2, kubevela=0)
+    chosen = options(__doc__, "applications", apps=1000, rounds=5, drains=1, kubevela=0)
     machine = begin(chosen)
     with stage("bench-applications") as at, kubevela(at, wanted=bool(chosen.kubevela)) as vela:
         prepare(at)

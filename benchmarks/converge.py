@@ -4,7 +4,7 @@ Floor: the same objects applied by 16 threads of the same HTTP client, in turns 
 B6 is the same with more workers: `--workers 2`. With `--pinned 1` the control plane keeps to one
 core and whoever speaks to it to another, so that they do not compete.
 
-    python benchmarks/converge.py [--tenants 1000] [--rounds 5] [--workers 1] [--drains 2]
+    python benchmarks/converge.py [--tenants 1000] [--rounds 5] [--workers 1] [--drains 1]
 """
 
 import argparse
@@ -28,7 +28,7 @@ _CORES = sorted(os.sched_getaffinity(0))
 
 def main() -> int:
     """Run the benchmark; return the exit status."""
-    chosen = options(__doc__, "converge", tenants=1000, rounds=5, workers=1, drains=2, pinned=0)
+    chosen = options(__doc__, "converge", tenants=1000, rounds=5, workers=1, drains=1, pinned=0)
     machine = begin(chosen)
     with stage("bench-converge") as at:
         register(CLUSTER, at.plane.kubeconfig)

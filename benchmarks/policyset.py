@@ -4,7 +4,7 @@ Product: from PATCH of the set until GET says that all of its tenants have settl
 proven on the cluster by a dry run. Floor: the same ConfigMaps applied by 16 threads of the same
 HTTP client, in turns with the product. What GET told in between is how people see it go on.
 
-    python benchmarks/policyset.py [--tenants 100] [--rounds 5] [--drains 2]
+    python benchmarks/policyset.py [--tenants 100] [--rounds 5] [--drains 1]
 """
 
 import argparse
@@ -26,7 +26,7 @@ _POLL = 0.2
 
 def main() -> int:
     """Run the benchmark; return the exit status."""
-    chosen = options(__doc__, "policyset", tenants=100, rounds=5, drains=2)
+    chosen = options(__doc__, "policyset", tenants=100, rounds=5, drains=1)
     machine = begin(chosen)
     tenants = names(0, chosen.tenants)
     with stage("bench-policyset") as at:

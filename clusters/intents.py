@@ -6,8 +6,9 @@ from dataclasses import dataclass
 # rights; 5: the same policies bound to warn and audit, the one of image references, the role of
 # KubeVela's account in projects, the policy that keeps it to KubeVela, and the namespace of
 # simulations; 6: the policy that bounds the network, and a look at definitions of steps; 7: rights
-# on KubeVela's WorkflowRuns, and the policy that guards them
-BASELINE = 7
+# on KubeVela's WorkflowRuns, and the policy that guards them; 8: policies that cost a write next to
+# nothing where their rule is not in use
+BASELINE = 8
 SYSTEM_NAMESPACE = "kubenova-system"
 GRANTS_NAMESPACE = "kubenova-grants"
 SIMULATION_NAMESPACE = "kubenova-simulation"  # where policies are tried on copies, by dry run

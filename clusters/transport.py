@@ -35,6 +35,11 @@ _CHUNK = 64 * 1024
 _POOLED = 64  # idle connections kept; more than the threads that a process works with
 
 
+def load() -> None:
+    """Import what connections are made by: it takes 0.6 s and 20 MB, and most commands need none."""
+    from kubernetes.client import rest  # noqa: F401
+
+
 @dataclass(frozen=True)
 class Limits:
     """Seconds for connecting, between two bytes and for a whole answer; bytes of an answer."""
@@ -124,7 +129,7 @@ class Transport:
         return mine[1]
 
     def _make_pool(self) -> HTTPConnectionPool:
-        # Imported at first use: it takes 0.6 s and 20 MB, and most commands call no cluster.
+        # Imported at first use: see `load`.
         from kubernetes.client.configuration import Configuration
         from kubernetes.client.rest import RESTClientObject
 

@@ -12,13 +12,16 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from django.conf import settings
 from django_q.brokers import get_broker
 from django_q.tasks import async_task
 
+from clusters import transport
 from reconcile.drain import drain
+from reconcile.heap import settle
 
 AHEAD_SECONDS = 2.0  # so long before its end a drain's successor is asked for
 PATIENCE_SECONDS = 2.0  # so long an asked one may take to come
@@ -87,11 +90,19 @@ def drain_in_slot(path: str) -> int:
 
     Returns 0 at once when the slot stays taken, or its role is gone.
     """
+    _begin(os.getpid())
     slot = Slot(Path(path))
     if not slot.path.parent.is_dir():
         return 0
     with slot.held(AHEAD_SECONDS + PATIENCE_SECONDS, settings.DRAIN_SECONDS) as mine:
         return drain() if mine else 0
+
+
+@cache
+def _begin(_pid: int) -> None:
+    """Once a process: load what its first step would wait for, and settle."""
+    transport.load()
+    settle()
 
 
 class Keeper:

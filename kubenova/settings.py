@@ -126,7 +126,7 @@ DATABASES["default"]["CONN_MAX_AGE"] = 60
 
 # --- Queue: django-q2 starts and supervises the drains; the dirty set is a table of our own.
 REDIS_URL = env("REDIS_URL", default="")
-WORKERS = env.int("KUBENOVA_WORKERS", default=2)  # resident drains of one worker role
+WORKERS = env.int("KUBENOVA_WORKERS", default=1 if SQLITE else 2)  # drains of one worker role
 LOCAL_QUEUE = env("KUBENOVA_LOCAL_QUEUE", default="")  # a worker role's own queue
 Q_CLUSTER = queue(WORKERS, REDIS_URL)
 CACHES = {
@@ -147,8 +147,8 @@ if TESTING:
 # --- Reconciliation (seconds unless the name says otherwise).
 LEASE_SECONDS = env.int("KUBENOVA_LEASE_SECONDS", default=15)
 DRAIN_SECONDS = env.int("KUBENOVA_DRAIN_SECONDS", default=30)
-DRAIN_THREADS = env.int("KUBENOVA_DRAIN_THREADS", default=8)
-DRAIN_SLOTS_PER_CLUSTER = env.int("KUBENOVA_DRAIN_SLOTS_PER_CLUSTER", default=4)
+DRAIN_THREADS = env.int("KUBENOVA_DRAIN_THREADS", default=24)
+DRAIN_SLOTS_PER_CLUSTER = env.int("KUBENOVA_DRAIN_SLOTS_PER_CLUSTER", default=16)
 UNREACHABLE_GRACE_SECONDS = env.int("KUBENOVA_UNREACHABLE_GRACE_SECONDS", default=30)
 QUARANTINE_ATTEMPTS = 5
 STOP_FILE = env("KUBENOVA_STOP_FILE", default="")  # a drain ends when this file appears

@@ -247,8 +247,9 @@ class Drain:
         if time.monotonic() - self._renewed < settings.LEASE_SECONDS / 3:
             return
         self._renewed = time.monotonic()
+        young = self._renewed - settings.LEASE_SECONDS / 5
         with self._lock:
-            leases = list(self._active)
+            leases = [lease for lease, since in self._active.items() if since < young]
         for lease in leases:
             lease.renew()
 

@@ -13,16 +13,17 @@ from reconcile.planning.values import PLAN_NAMESPACE
 from reconcile.values import CORRELATION, JSON, MANAGED_BY, MANAGER, OWNER
 
 GUARD = "kubenova-guard"
+GUARD_NAMESPACES = "kubenova-guard-namespaces"
+GUARD_PLACES = "kubenova-guard-places"
 TOKENS = "kubenova-tokens"
 
-_NAMESPACE = "(request.resource.group == '' && request.resource.resource == 'namespaces')"
 # Where the object lies; a request for a cluster-scoped one has no such field at all.
 _PLACE = "request.?namespace.orValue('')"
 _REVIEWS = "request.resource.group in ['authentication.k8s.io', 'authorization.k8s.io']"
-
-
-# Its namespace itself is written as every other of ours.
-_DRY = f"{_NAMESPACE} || (has(request.dryRun) && request.dryRun)"
+_DRY = "(has(request.dryRun) && request.dryRun)"
+# The namespaces that are KubeNova's and none of a tenant's.
+_PLACES = (SYSTEM_NAMESPACE, GRANTS_NAMESPACE, PLAN_NAMESPACE, SIMULATION_NAMESPACE)
+_NAMESPACES: JSON = {"apiGroups": [""], "resources": ["namespaces", "namespaces/*"]}
 
 
 def _ours(name: str) -> str:
@@ -34,6 +35,11 @@ def _known(name: str) -> str:
     owner = f"{name}.metadata.?labels[?'{OWNER}'].hasValue()"
     correlation = f"{name}.metadata.?annotations[?'{CORRELATION}'].hasValue()"
     return f"({_ours(name)} || {owner} || {correlation})"
+
+
+_OWN_NAMESPACE = (
+    f"(object == null || {_ours('object')}) && (oldObject == null || {_known('oldObject')})"
+)
 
 
 def _validation(expression: str, message: str) -> JSON:
@@ -49,46 +55,81 @@ def _policy(name: str, **spec: object) -> JSON:
     }
 
 
-def _guard() -> JSON:
-    """Denies KubeNova any write outside of its own namespaces; reviews change nothing."""
-    return _policy(
-        GUARD,
-        matchConstraints={
-            "resourceRules": [
-                {
-                    "apiGroups": ["*"],
-                    "apiVersions": ["*"],
-                    "operations": ["*"],
-                    "resources": ["*/*"],
-                }
-            ]
-        },
+def _guards() -> list[JSON]:
+    """Deny KubeNova any write outside of its own namespaces; reviews change nothing.
+
+    A write inside of them meets none of the three, and its namespace the first one's condition
+    alone: to judge a write can cost an API server more than to take it.
+    """
+    others = _selector(MANAGED_BY, "NotIn", MANAGER)
+    places = _selector("kubernetes.io/metadata.name", "In", *_PLACES)
+    within = {**_every(), "excludeResourceRules": [_matched(_NAMESPACES)]}
+    return [
+        *_kept_to(
+            GUARD_NAMESPACES, _every(_NAMESPACES), [_taken()], foreign=f"!({_OWN_NAMESPACE})"
+        ),
+        *_kept_to(GUARD_PLACES, {**within, "namespaceSelector": places}, _limits_of_places()),
+        *_kept_to(
+            GUARD,
+            {**within, "namespaceSelector": others},
+            _limits(),
+            **{"no-review": f"!({_REVIEWS})"},
+        ),
+    ]
+
+
+def _kept_to(name: str, matched: JSON, validations: list[JSON], **conditions: str) -> list[JSON]:
+    """A policy that KubeNova's own account is kept to, with its binding."""
+    conditions = {"kubenova": f"request.userInfo.username == '{USERNAME}'"} | conditions
+    policy = _policy(
+        name,
+        matchConstraints=matched,
         matchConditions=[
-            {"name": "kubenova", "expression": f"request.userInfo.username == '{USERNAME}'"},
-            {"name": "no-review", "expression": f"!({_REVIEWS})"},
+            {"name": word, "expression": expression} for word, expression in conditions.items()
         ],
-        validations=_limits(),
+        validations=validations,
+    )
+    return [policy, _binding(name)]
+
+
+def _every(resources: JSON | None = None) -> JSON:
+    return {"resourceRules": [_matched(resources or {"apiGroups": ["*"], "resources": ["*/*"]})]}
+
+
+def _matched(resources: JSON) -> JSON:
+    return {"apiVersions": ["*"], "operations": ["*"], **resources}
+
+
+def _selector(key: str, operator: str, *values: str) -> JSON:
+    return {"matchExpressions": [{"key": key, "operator": operator, "values": list(values)}]}
+
+
+def _taken() -> JSON:
+    return _validation(
+        _OWN_NAMESPACE,
+        "KubeNova neither takes over nor gives up nor deletes a namespace of others.",
     )
 
 
 def _limits() -> list[JSON]:
-    """What the guard lets KubeNova do."""
+    """What the guard lets KubeNova do outside of its own namespaces."""
     return [
         _validation(
-            f"!{_NAMESPACE} || ((object == null || {_ours('object')}) && "
-            f"(oldObject == null || {_known('oldObject')}))",
-            "KubeNova neither takes over nor gives up nor deletes a namespace of others.",
-        ),
-        _validation(
-            f"{_NAMESPACE} || {_PLACE} == '' || {_known('namespaceObject')}",
+            f"{_PLACE} == '' || {_known('namespaceObject')}",
             "KubeNova writes only in namespaces of its own.",
         ),
         _validation(
-            f"{_NAMESPACE} || {_PLACE} != '' || ({IS_CAPSULE} && (object == null || "
+            f"{_PLACE} != '' || ({IS_CAPSULE} && (object == null || "
             f"{_ours('object')}) && (oldObject == null || {_known('oldObject')}))",
             "KubeNova writes no cluster-scoped objects but its namespaces and tenants.",
         ),
         *capsule.limits(),
+    ]
+
+
+def _limits_of_places() -> list[JSON]:
+    """What it may do in the namespaces that are none of a tenant's."""
+    return [
         _validation(
             "request.resource.resource != 'rolebindings' || "
             f"!({_PLACE} in ['{SYSTEM_NAMESPACE}', '{GRANTS_NAMESPACE}'])",
@@ -121,10 +162,15 @@ def _tokens() -> JSON:
                 }
             ],
         },
+        matchConditions=[
+            {
+                "name": "endless",
+                "expression": "object.?type.orValue('') == 'kubernetes.io/service-account-token'",
+            }
+        ],
         validations=[
             _validation(
-                "object.?type.orValue('') != 'kubernetes.io/service-account-token'",
-                "Tokens of ServiceAccounts end: ask KubeNova for a kubeconfig instead.",
+                "false", "Tokens of ServiceAccounts end: ask KubeNova for a kubeconfig instead."
             )
         ],
     )
@@ -150,5 +196,5 @@ def contribute(more: Callable[[], list[JSON]]) -> None:
 
 def policies() -> list[JSON]:
     """Return every policy of the baseline with the binding that puts it into force."""
-    own = [_guard(), _tokens(), _binding(GUARD), _binding(TOKENS)]
+    own = [*_guards(), _tokens(), _binding(TOKENS)]
     return own + [body for more in _contributed for body in more()]

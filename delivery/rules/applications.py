@@ -64,12 +64,8 @@ def _pods() -> list[JSON]:
     return _in_force(
         DEPLOYER_POLICY,
         _rule("", "pods", "CREATE"),
-        [
-            (
-                f"object.spec.?serviceAccountName.orValue('') != '{DEPLOYER}'",
-                f"The account {DEPLOYER} is KubeVela's: no pod runs as it.",
-            )
-        ],
+        [("false", f"The account {DEPLOYER} is KubeVela's: no pod runs as it.")],
+        runs=f"object.spec.?serviceAccountName.orValue('') == '{DEPLOYER}'",
     )
 
 

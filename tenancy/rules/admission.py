@@ -198,7 +198,11 @@ def _policy(name: str, how: Enforced, rules: list[JSON]) -> JSON:
         "failurePolicy": "Fail",
         "paramKind": {"apiVersion": "v1", "kind": "ConfigMap"},
         "matchConstraints": {"resourceRules": rules},
-        "matchConditions": [{"name": "proof", "expression": cel.no_proof_of_others(name)}],
+        "matchConditions": [
+            {"name": "proof", "expression": cel.no_proof_of_others(name)},
+            # A kind that is not restricted here costs an API server a quarter of one that is.
+            {"name": "restricted", "expression": " || ".join(map(cel.restricted, how.keys))},
+        ],
         "variables": _variables(how),
         "validations": [
             {
@@ -221,7 +225,6 @@ def _message(how: Enforced) -> str:
 
 def _variables(how: Enforced) -> list[JSON]:
     """What the validation is made of, each once: values now and before, and what is allowed."""
-    found = " || ".join(cel.restricted(key) for key in how.keys)
     same = f"oldObject != null && variables.now == ({_governed(how, 'oldObject', 'was')})"
     return [
         cel.variable("allowed", cel.lines(how.keys[0])),
@@ -229,7 +232,7 @@ def _variables(how: Enforced) -> list[JSON]:
         cel.variable("spec", _spec(how, "object")),
         cel.variable("was", f"oldObject == null ? dyn({{}}) : ({_spec(how, 'oldObject')})"),
         cel.variable("now", _governed(how, "object", "spec")),
-        cel.variable("passes", f"!({found}) || ({same})"),
+        cel.variable("passes", same),
         cel.variable("refused", f"variables.passes ? [] : {how.refused}"),
     ]
 

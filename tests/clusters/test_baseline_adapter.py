@@ -1,5 +1,6 @@
 """What the baseline renders: pure, without database or cluster."""
 
+import re
 from itertools import product
 
 import pytest
@@ -20,7 +21,7 @@ from clusters.intents import (
     BaselineIntent,
 )
 from clusters.kinds import ADMISSION_POLICY
-from reconcile.values import JSON, Health, Live, Ref, Wanted
+from reconcile.values import JSON, MANAGED_BY, MANAGER, Health, Live, Ref, Wanted
 
 RENDERED = Baseline().render(BaselineIntent())
 TENANT_ROLES = (TENANT_ADMIN, TENANT_DEV, READ_ONLY)
@@ -210,13 +211,44 @@ def test_everything_is_bound_to_its_own_account_alone():
         assert binding["subjects"] == [account]
 
 
-@pytest.mark.parametrize("name", ["kubenova-guard", "kubenova-tokens"])
+GUARDS = ["kubenova-guard", "kubenova-guard-namespaces", "kubenova-guard-places"]
+
+
+@pytest.mark.parametrize("name", [*GUARDS, "kubenova-tokens"])
 def test_its_policies_are_in_force_and_fail_closed(name):
     policy = rendered("ValidatingAdmissionPolicy", name)["spec"]
     binding = rendered("ValidatingAdmissionPolicyBinding", name)["spec"]
     assert policy["failurePolicy"] == "Fail"
     assert all(rule["message"] for rule in policy["validations"])
     assert binding == {"policyName": name, "validationActions": ["Deny"]}
+
+
+def test_what_kubenova_writes_in_namespaces_of_its_own_is_judged_by_no_guard():
+    """Such writes are nearly all: the API server selects by the namespace's label alone."""
+    found = {
+        name: rendered("ValidatingAdmissionPolicy", name)["spec"]["matchConstraints"]
+        for name in GUARDS
+    }
+    elsewhere, places = found["kubenova-guard"], found["kubenova-guard-places"]
+    assert elsewhere["namespaceSelector"]["matchExpressions"] == [
+        {"key": MANAGED_BY, "operator": "NotIn", "values": [MANAGER]}
+    ]
+    (named,) = places["namespaceSelector"]["matchExpressions"]
+    assert (named["key"], named["operator"]) == ("kubernetes.io/metadata.name", "In")
+    assert {SYSTEM_NAMESPACE, GRANTS_NAMESPACE} <= set(named["values"])
+    assert not any("--" in name for name in named["values"]), "no project's"
+
+
+def test_namespaces_themselves_are_guarded_whatever_their_labels_say():
+    """A selector looks at the labels that a write gives them, and says nothing of those before."""
+    guard = rendered("ValidatingAdmissionPolicy", "kubenova-guard-namespaces")["spec"]
+    assert "namespaceSelector" not in guard["matchConstraints"]
+    (rule,) = guard["matchConstraints"]["resourceRules"]
+    assert set(rule["resources"]) == {"namespaces", "namespaces/*"}
+    conditions = {each["name"]: each["expression"] for each in guard["matchConditions"]}
+    (judged,) = guard["validations"]
+    assert conditions["foreign"] == f"!({judged['expression']})", "judged is what is refused"
+    assert {"object", "oldObject"} <= set(re.findall(r"\w*[oO]bject", judged["expression"]))
 
 
 def policy_with(warnings: list[JSON]) -> dict[Ref, Live]:

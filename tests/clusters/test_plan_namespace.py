@@ -57,7 +57,7 @@ def test_only_our_account_has_rights_in_it():
 
 
 def test_the_guard_lets_dry_runs_alone_into_it():
-    (policy,) = rendered("ValidatingAdmissionPolicy", "kubenova-guard")
+    (policy,) = rendered("ValidatingAdmissionPolicy", "kubenova-guard-places")
     (rule,) = [
         each for each in policy["spec"]["validations"] if PLAN_NAMESPACE in each["expression"]
     ]

@@ -42,11 +42,13 @@ def test_no_pod_runs_as_it_whoever_makes_the_pod():
         for body in policies()
         if body["metadata"]["name"] == DEPLOYER_POLICY and "Binding" not in body["kind"]
     )
-    assert "matchConditions" not in policy["spec"], "there is nobody for whom it does not hold"
+    (condition,) = policy["spec"]["matchConditions"]  # of the pod: nobody is let off
+    assert "serviceAccountName.orValue('') == 'kubenova-deployer'" in condition["expression"]
+    assert "request" not in condition["expression"]
     (rule,) = policy["spec"]["matchConstraints"]["resourceRules"]
     assert (rule["resources"], rule["operations"]) == (["pods"], ["CREATE"])
     (validation,) = policy["spec"]["validations"]
-    assert "serviceAccountName.orValue('') != 'kubenova-deployer'" in validation["expression"]
+    assert validation["expression"] == "false"
 
 
 @pytest.mark.parametrize("adapter", PROJECTS.values(), ids=PROJECTS)

@@ -133,6 +133,31 @@ def test_a_guard_of_namespaces_looks_at_them_before_and_after_and_at_no_selector
     assert {"object", "oldObject"} <= set(re.findall(r"\w*[oO]bject", condition["expression"]))
 
 
+@pytest.mark.parametrize("kind", ENFORCED)
+def test_a_policy_judges_nothing_where_its_kind_is_not_restricted(kind):
+    """To judge a write costs an API server far more than to find that there is nothing to judge."""
+    (spec,) = (
+        body["spec"]
+        for body in of("ValidatingAdmissionPolicy")
+        if body["metadata"]["name"] == policy_name(kind)
+    )
+    conditions = {each["name"]: each["expression"] for each in spec["matchConditions"]}
+    keys = re.findall(r"params\.\?data\[\?'([^']+)'\]\.hasValue\(\)", conditions["restricted"])
+    assert tuple(keys) == ENFORCED[kind].keys
+    written = encoded({kind: EXAMPLES[kind]})
+    assert set(written) & set(keys), "the example of the kind is judged"
+
+
+def test_the_cordon_judges_nothing_where_nobody_is_cordoned():
+    (spec,) = (
+        body["spec"]
+        for body in guards()
+        if body["metadata"]["name"] == "kubenova-cordon" and "Binding" not in body["kind"]
+    )
+    conditions = {each["name"]: each["expression"] for each in spec["matchConditions"]}
+    assert conditions["cordoned"] == "params.?data[?'cordoned'].hasValue()"
+
+
 def test_no_expression_has_a_placeholder_left():
     assert not re.search(r"\{(name|spec)\}", str(ALL))
 

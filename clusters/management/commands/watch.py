@@ -8,10 +8,11 @@ import structlog
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from clusters.transport import Limits
+from clusters.transport import Limits, load
 from clusters.watch.follower import Rhythm
 from clusters.watch.role import Role
 from clusters.watch.shares import Share
+from reconcile.heap import settle
 
 log = structlog.get_logger(__name__)
 
@@ -23,6 +24,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: object, **options: object) -> None:
         """Run until asked to stop."""
+        load()
+        settle()
         asyncio.run(_watch())
         gc.freeze()  # collecting what the system takes back anyway would take a second
 

@@ -36,7 +36,7 @@ _POOLED = 64  # idle connections kept; more than the threads that a process work
 
 
 def load() -> None:
-    """Import what connections are made by: it takes 0.6 s and 20 MB, and most commands need none."""
+    """Import what connections are made by: 0.6 s and 20 MB that most commands do without."""
     from kubernetes.client import rest  # noqa: F401
 
 

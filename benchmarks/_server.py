@@ -86,7 +86,10 @@ def _resource(event: dict[str, Any]) -> str:
 
 
 def _verb(event: dict[str, Any]) -> str:
-    """As in RBAC, but what had no effect says so, and of lists only the first page is one."""
+    """As in RBAC, but what had no effect says so, and of lists only the first page is one.
+
+    What is selected by the lack of a mark of ours is no list of the kind: ours are not in it.
+    """
     asked = parse_qs(urlsplit(event.get("requestURI", "")).query)
     if "dryRun" in asked:
         return "dry-run"
@@ -95,6 +98,8 @@ def _verb(event: dict[str, Any]) -> str:
         return f"refused {verb}"
     if verb == LIST and asked.get("limit") == ["1"]:
         return "probe"
+    if verb == LIST and asked.get("labelSelector", [""])[0].startswith("!"):
+        return "list of others"
     return "page" if verb == LIST and "continue" in asked else verb
 
 

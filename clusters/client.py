@@ -100,15 +100,17 @@ class ApiCluster:
         *,
         namespace: str = "",
         labels: dict[str, str] | None = None,
+        without: str = "",
         limit: int = PAGE,
         token: str = "",
         resource_version: str = "",
     ) -> Page:
         """Return one page of a list: all objects of a kind, or those that carry all of `labels`.
 
-        Raises Expired when `token` is too old: begin anew.
+        Or those that lack the label `without`. Raises Expired when `token` is too old: begin anew.
         """
         query: Query = (("labelSelector", selector(labels)),) if labels is not None else ()
+        query = (("labelSelector", f"!{without}"),) if without else query
         if resource_version:
             query = (*query, ("resourceVersion", resource_version))
         return self._page(kind, namespace, query, limit, token)

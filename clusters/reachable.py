@@ -25,10 +25,14 @@ class Reachable(Cluster, Protocol):
         *,
         namespace: str = "",
         labels: dict[str, str] | None = None,
+        without: str = "",
         limit: int = 500,
         token: str = "",
     ) -> Page:
-        """Return a page of a list; its `token`, where `limit` cuts it, continues it."""
+        """Return a page of a list, of those with `labels` or without the label `without`.
+
+        Its `token`, where `limit` cuts it, continues it.
+        """
         ...
 
     def kinds(self) -> Kinds:

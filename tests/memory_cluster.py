@@ -188,6 +188,7 @@ class MemoryCluster:
         *,
         namespace: str = "",
         labels: dict[str, str] | None = None,
+        without: str = "",
         limit: int = 500,
         token: str = "",
         resource_version: str = "",
@@ -195,6 +196,7 @@ class MemoryCluster:
         """Return a page; the token is the place where the next one starts."""
         with self._call("list_page", kind, kind):
             found = [one for one in self._all(kind, namespace) if carries(one, labels or {})]
+            found = [one for one in found if without not in one.labels]
             if token and not token.isdigit():
                 raise Expired("The provided continue parameter is too old")
             end = int(token or 0) + limit

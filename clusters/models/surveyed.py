@@ -132,7 +132,7 @@ class Surveyed(Located, Convergent):
         with self.connect() as api:
             sight = inspect(api, found.served)
             with suppress(Forbidden):  # an older baseline
-                cluster.note_namespaces(_namespaces(api))
+                cluster.note_namespaces(_others(api))
         if (told := sight.told()) != cluster.platforms:
             type(cluster).objects.filter(pk=cluster.pk).update(platforms=told)
             cluster.platforms = told
@@ -174,11 +174,15 @@ class Surveyed(Located, Convergent):
         self.cluster.keep(scoped, lease, used=self._credential_generation)
 
 
-def _namespaces(api: Reachable) -> Iterator[Live]:
-    """All of them, as far as a bounded look reaches; what it misses is told at the first write."""
+def _others(api: Reachable) -> Iterator[Live]:
+    """The namespaces that carry no owner of KubeNova's, as far as a bounded look reaches.
+
+    What it misses is told at the first write. Those of tenants are not listed: they may be
+    thousands, and a look at the cluster comes every few minutes.
+    """
     token = ""
     for _ in range(_PAGES):
-        page = api.list_page(NAMESPACE, token=token)
+        page = api.list_page(NAMESPACE, without=OWNER, token=token)
         yield from page.items
         token = page.token
         if not token:

@@ -96,6 +96,9 @@ def test_a_write_counts_as_what_it_was(more, verb):
         pytest.param("labelSelector=a%3Db&limit=500", "list", id="begins one"),
         pytest.param("limit=500&continue=xyz", "page", id="goes on with one"),
         pytest.param("limit=1", "probe", id="asks for a single object"),
+        pytest.param(
+            "labelSelector=%21kubenova.io%2Fowner&limit=500", "list of others", id="none of ours"
+        ),
         pytest.param("limit=10", "list", id="begins one with small pages"),
     ],
 )

@@ -865,6 +865,17 @@ def test_it_lists_page_by_page(bench: Bench) -> None:
     assert last.token == ""
 
 
+def test_it_lists_what_lacks_a_label(bench: Bench) -> None:
+    marked, plain = bench.ref(CONFIG_MAP, "marked"), bench.ref(CONFIG_MAP, "plain")
+    bench.apply(marked, labels={"run": bench.namespace})
+    bench.apply(plain)
+    page = bench.cluster.list_page(  # type: ignore[attr-defined]
+        CONFIG_MAP, namespace=bench.namespace, without="run"
+    )
+    found = {live.ref for live in page.items}
+    assert plain in found and marked not in found
+
+
 # --- A dead credential.
 
 

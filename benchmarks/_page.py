@@ -96,6 +96,8 @@ def onboard(run: JSON) -> list[Row]:
     alive, hole = series["all alive"], series["one black hole"]
     name = f"B11 onboarding beside a black hole, 1 of {run['options']['clusters']} clusters"
     change = f"p50 {run['change of p50, %']:+} %, p99 {run['change of p99, %']:+} %"
+    noise = run.get("change of p99, % without a black hole")
+    change += "" if noise is None else f" (of rounds without: {noise:+} %)"
     return [(name, _times(alive), _times(hole), change, "p99 +10 %")]
 
 

@@ -91,6 +91,7 @@ def beside_a_black_hole(chosen: object, at: Stage, web: Web, others: dict[str, M
     rounds = 2 * max(chosen.rounds // 2, 1)  # type: ignore[attr-defined]
     each = max(chosen.tenants // rounds, 1)  # type: ignore[attr-defined]
     taken: dict[str, list[float]] = {"all alive": [], "one black hole": []}
+    alike: tuple[list[float], list[float]] = ([], [])  # rounds without one, in turns
     for number in range(rounds):
         kind = list(taken)[number % 2]
         with others[dead].frozen() if number % 2 else nullcontext():
@@ -99,15 +100,21 @@ def beside_a_black_hole(chosen: object, at: Stage, web: Web, others: dict[str, M
                 time.sleep(5.0)
             for place, name in enumerate(names(number * each, each)):
                 taken[kind].append(onboard(at, web, name, healthy[place % len(healthy)])[1])
+        if not number % 2:
+            alike[number // 2 % 2].extend(taken[kind][-each:])
         if number % 2:
             until(lambda: at.check() or deployed([dead]), 180, "the cluster that was frozen")
             until(_nothing_waits, 180, "what waited on it")
     spread = {name: Spread.of(times) for name, times in taken.items()}
-    return {"series": spread, **compared(spread["all alive"], spread["one black hole"])}
+    found = compared(spread["all alive"], spread["one black hole"])
+    if all(alike):  # what such a change is worth: rounds that nothing sets apart
+        noise = compared(*map(Spread.of, alike))
+        found |= {f"{name} without a black hole": value for name, value in noise.items()}
+    return {"series": spread, **found}
 
 
 def compared(alive: Spread, hole: Spread) -> JSON:
-    """Say how much slower onboarding is beside a black hole, in per cent."""
+    """Say how much slower onboarding is the second time, in per cent."""
     return {
         "change of p50, %": rounded((hole.p50 / alive.p50 - 1) * 100),
         "change of p99, %": rounded((hole.p99 / alive.p99 - 1) * 100),

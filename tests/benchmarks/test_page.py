@@ -46,6 +46,7 @@ RUNS = {
             "series": {"all alive": SPREAD, "one black hole": SPREAD},
             "change of p50, %": 0.0,
             "change of p99, %": -1.5,
+            "change of p99, % without a black hole": 4.5,
         },
         clusters=10,
     ),

@@ -25,6 +25,7 @@ from reconcile.errors import Unreachable
 from reconcile.loop import Outcome
 from reconcile.models.rows import Row, row_of
 from reconcile.models.work import Lease, Work
+from reconcile.slots import Slots
 from reconcile.wake import Parking
 
 logger = logging.getLogger(__name__)
@@ -141,16 +142,15 @@ class _Found:
 
 
 class Drain:
-    """One resident drain: at most `threads` steps at once, `slots` of them on one cluster.
+    """One resident drain: at most `threads` steps at once, at most `slots` of them on one cluster.
 
     Steps that are stuck do not count as long as there are threads left: clusters that do not answer
     take nothing from the others (threat F13).
     """
 
     def __init__(self, threads: int, slots: int) -> None:
-        self._slots, self._threads = slots, threads
+        self._slots, self._threads = Slots(slots), threads
         self._active: dict[Lease, float] = {}  # since when
-        self._slow: set[int | None] = set()  # clusters whose last step was
         self._lock = threading.Lock()
         self._freed = threading.Event()
         self._opened = _Connections()
@@ -218,7 +218,8 @@ class Drain:
         cluster = lease.work.cluster_id
         with self._lock:
             slow = time.monotonic() - self._active.pop(lease) > _SLOW_SECONDS
-            (self._slow.add if slow else self._slow.discard)(cluster)
+            last = all(other.work.cluster_id != cluster for other in self._active)
+            self._slots.ended(cluster, slow=slow, last=last)
 
     def _has_room(self) -> bool:
         """Whether another step may begin."""
@@ -236,12 +237,15 @@ class Drain:
         ]
 
     def _full_clusters(self) -> set[int]:
-        """Those whose slots are taken; one that is slow has a single slot (threat F13)."""
+        """Those whose slots are taken."""
         with self._lock:
             busy = Counter(lease.work.cluster_id for lease in self._active)
-            slow = self._slow | {lease.work.cluster_id for lease in self._stuck()}
-        limits = {key: 1 if key in slow else self._slots for key in busy if key is not None}
-        return {key for key, most in limits.items() if busy[key] >= most}
+            stuck = {lease.work.cluster_id for lease in self._stuck()}
+            return {
+                key
+                for key, count in busy.items()
+                if key is not None and count >= self._slots.of(key, stuck=key in stuck)
+            }
 
     def _keep_leases(self) -> None:
         if time.monotonic() - self._renewed < settings.LEASE_SECONDS / 3:

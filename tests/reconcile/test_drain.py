@@ -15,6 +15,7 @@ from reconcile.drain import Drain, drain
 from reconcile.errors import Unreachable
 from reconcile.loop import Outcome
 from reconcile.models import Work
+from reconcile.slots import FIRST
 from reconcile.wake import Parking
 from tests.reconcile.models import STEPS, Pebble
 
@@ -262,6 +263,35 @@ def test_a_cluster_has_only_so_many_slots(pebble, fast):
         eventually(at_rest)
 
     assert crowd.most == {1: 2, 2: 2} and len(crowd.served) == 16
+
+
+def test_a_cluster_that_answers_quickly_gets_more_slots(pebble, fast):
+    crowd = Crowd(seconds=0.2)
+    for number in range(40):
+        pebble(f"{number}", crowd.step, shelf_pk=1)
+    with serving(fast, threads=12, slots=8):
+        eventually(at_rest)
+
+    assert FIRST < crowd.most[1] <= 8 and len(crowd.served) == 40
+
+
+def test_a_cluster_that_died_at_rest_has_few_steps_in_it_f13(pebble, fast):
+    hang, stuck = threading.Event(), []
+
+    def hanging(row, lease):
+        stuck.append(row.name)
+        hang.wait(20)
+
+    for number in range(12):
+        pebble(f"dead {number}", hanging, shelf_pk=1)
+    with serving(fast, threads=12, slots=12):
+        try:
+            eventually(lambda: len(stuck) == FIRST)
+            time.sleep(0.3)
+            assert len(stuck) == FIRST
+        finally:
+            Work.objects.filter(cluster_id=1, lease_token=None).delete()
+            hang.set()
 
 
 def test_a_slot_that_is_freed_is_taken_at_once(pebble, fast):

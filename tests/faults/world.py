@@ -280,7 +280,8 @@ class World:
     def _doubled(self) -> list[str]:
         rows = self.database.rows(
             "SELECT t.name AS tenant, p.name AS project, a.name AS name, "
-            "max(r.number) AS revisions FROM delivery_app a JOIN tenancy_project p ON p.id = a.project_id "
+            "max(r.number) AS revisions FROM delivery_app a "
+            "JOIN tenancy_project p ON p.id = a.project_id "
             "JOIN tenancy_tenant t ON t.id = p.tenant_id "
             "JOIN delivery_revision r ON r.app_id = a.id GROUP BY t.name, p.name, a.name"
         )

@@ -58,8 +58,8 @@ def _policy(name: str, **spec: object) -> JSON:
 def _guards() -> list[JSON]:
     """Deny KubeNova any write outside of its own namespaces; reviews change nothing.
 
-    A write inside of them meets none of the three, and its namespace the first one's condition
-    alone: to judge a write can cost an API server more than to take it.
+    A write in a tenant's namespace meets none of the three, and that namespace itself the first
+    one's conditions alone: to judge a write can cost an API server more than to take it.
     """
     others = _selector(MANAGED_BY, "NotIn", MANAGER)
     places = _selector("kubernetes.io/metadata.name", "In", *_PLACES)

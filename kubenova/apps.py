@@ -28,3 +28,7 @@ class KubenovaConfig(AppConfig):
             from kubenova import metrics_port
 
             metrics_port.open_for(settings.ROLE, "".join(sys.argv[1:2]), settings.METRICS_BIND)
+        if settings.LOCAL_QUEUE:  # this process is a worker role's queue
+            from kubenova import drains  # with all the domains' models: only now, and only here
+
+            drains.make_ready()

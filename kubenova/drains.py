@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from django.conf import settings
@@ -90,7 +89,6 @@ def drain_in_slot(path: str) -> int:
 
     Returns 0 at once when the slot stays taken, or its role is gone.
     """
-    _begin(os.getpid())
     slot = Slot(Path(path))
     if not slot.path.parent.is_dir():
         return 0
@@ -98,9 +96,12 @@ def drain_in_slot(path: str) -> int:
         return drain() if mine else 0
 
 
-@cache
-def _begin(_pid: int) -> None:
-    """Once a process: load what its first step would wait for, and settle."""
+def make_ready() -> None:
+    """Load what the first step would wait for, and settle.
+
+    Called where the queue's processes are forked from: a drain that takes the place of a dead one
+    is there at once, and they all share the memory.
+    """
     transport.load()
     settle()
 

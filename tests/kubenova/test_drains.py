@@ -11,6 +11,7 @@ from django_q.signing import SignedPackage
 
 from kubenova import drains
 from kubenova.drains import Keeper, Slot, drain_in_slot
+from tests.kubenova.roles import ROOT, environment
 
 QUEUE = "kubenova@test:1"
 HOLD = """
@@ -145,3 +146,21 @@ def test_it_replaces_a_killed_drain(keeper, slot, holder):
     holder.wait()
     assert keeper.look() == 1
     assert asked()[0]["args"] == (str(slot.path),)
+
+
+@pytest.mark.parametrize(("queue", "said"), [(QUEUE, "True True"), ("", "False False")])
+def test_a_queue_forks_processes_that_have_nothing_left_to_load(queue, said, tmp_path):
+    """Else what replaces a killed drain would come a second later; other commands start fast."""
+    code = (
+        "import gc, sys, django; django.setup();"
+        "print('kubernetes.client.rest' in sys.modules, gc.get_freeze_count() > 100_000)"
+    )
+    ready = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment(tmp_path, KUBENOVA_LOCAL_QUEUE=queue),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ready.stdout.strip() == said

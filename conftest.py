@@ -3,6 +3,7 @@
 import gc
 import os
 
+import hypothesis
 import pytest
 from django.db import connections
 
@@ -10,8 +11,15 @@ pytest_plugins = ["tests.people", "tests.fleet", "tests.live.control_plane"]
 
 
 def pytest_configure() -> None:
-    """Nothing that a test writes has to outlive a power cut: no disk is waited for."""
+    """Nothing that a test writes has to outlive a power cut: no disk is waited for.
+
+    How long an example takes says what else the machine does, not whether a law holds.
+    """
     os.fsync = lambda fd: None
+    hypothesis.settings.register_profile(
+        "laws", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    )
+    hypothesis.settings.load_profile("laws")
 
 
 def pytest_collection_finish() -> None:

@@ -52,12 +52,12 @@ def machine(name: str, run: JSON) -> str:
 
 
 def converge(run: JSON) -> list[Row]:
-    """B3, or B6 for more than one worker or drain."""
-    floor, product = run["floor"], run["product"]
-    workers, drains = run["options"]["workers"], run["options"]["drains"]
-    what = f"B3 cold convergence of {run['options']['tenants']} tenants"
-    what += ", a core each" if run["options"].get("pinned") else ""
-    name = what if (workers, drains) == (1, 2) else f"B6 {workers} worker(s) of {drains} drain(s)"
+    """B3 of a thousand tenants or of cores apart, or else B6: more workers, fewer tenants."""
+    floor, product, asked = run["floor"], run["product"], run["options"]
+    apart, whole = asked.get("pinned"), asked["tenants"] >= 1000
+    name = f"B3 cold convergence of {asked['tenants']} tenants" + ", a core each" * bool(apart)
+    if not apart and not whole:
+        name = f"B6 {asked['workers']} worker(s), {asked['tenants']} tenants"
     share = run["share of the raw rate"]
     cost = "core-ms per object, {}".format
     return [
@@ -66,7 +66,7 @@ def converge(run: JSON) -> list[Row]:
             f"{floor['objects/s']} objects/s",
             f"{product['objects/s']} objects/s",
             f"{share['p50']} (worst {share['worst']})",
-            "0.6" if name == what else "",
+            "0.6" if whole else "",
         ),
         (
             f"{name}: core-ms an object, server + client",

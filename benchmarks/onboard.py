@@ -91,7 +91,6 @@ def beside_a_black_hole(chosen: object, at: Stage, web: Web, others: dict[str, M
     rounds = 2 * max(chosen.rounds // 2, 1)  # type: ignore[attr-defined]
     each = max(chosen.tenants // rounds, 1)  # type: ignore[attr-defined]
     taken: dict[str, list[float]] = {"all alive": [], "one black hole": []}
-    alike: tuple[list[float], list[float]] = ([], [])  # rounds without one, in turns
     for number in range(rounds):
         kind = list(taken)[number % 2]
         with others[dead].frozen() if number % 2 else nullcontext():
@@ -100,17 +99,23 @@ def beside_a_black_hole(chosen: object, at: Stage, web: Web, others: dict[str, M
                 time.sleep(5.0)
             for place, name in enumerate(names(number * each, each)):
                 taken[kind].append(onboard(at, web, name, healthy[place % len(healthy)])[1])
-        if not number % 2:
-            alike[number // 2 % 2].extend(taken[kind][-each:])
         if number % 2:
             until(lambda: at.check() or deployed([dead]), 180, "the cluster that was frozen")
             until(_nothing_waits, 180, "what waited on it")
     spread = {name: Spread.of(times) for name, times in taken.items()}
     found = compared(spread["all alive"], spread["one black hole"])
-    if all(alike):  # what such a change is worth: rounds that nothing sets apart
-        noise = compared(*map(Spread.of, alike))
+    if rounds > 2:  # what such a change is worth: between rounds that nothing sets apart
+        noise = compared(*_in_turns(taken["all alive"], each))
         found |= {f"{name} without a black hole": value for name, value in noise.items()}
     return {"series": spread, **found}
+
+
+def _in_turns(times: list[float], each: int) -> tuple[Spread, Spread]:
+    """Return every other round of so many, and those between."""
+    halves: tuple[list[float], list[float]] = ([], [])
+    for place, taken in enumerate(times):
+        halves[place // each % 2].append(taken)
+    return Spread.of(halves[0]), Spread.of(halves[1])
 
 
 def compared(alive: Spread, hole: Spread) -> JSON:

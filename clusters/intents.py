@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from reconcile.planning.values import PLAN_NAMESPACE
+
 # 2: the namespace of plans; 3: the policies that enforce the rules of tenants; 4: delivery's
 # rights; 5: the same policies bound to warn and audit, the one of image references, the role of
 # KubeVela's account in projects, the policy that keeps it to KubeVela, and the namespace of
@@ -12,6 +14,8 @@ BASELINE = 8
 SYSTEM_NAMESPACE = "kubenova-system"
 GRANTS_NAMESPACE = "kubenova-grants"
 SIMULATION_NAMESPACE = "kubenova-simulation"  # where policies are tried on copies, by dry run
+# All that are KubeNova's and none of a tenant's; the one that holds its own account goes last.
+OWN_NAMESPACES = (PLAN_NAMESPACE, SIMULATION_NAMESPACE, GRANTS_NAMESPACE, SYSTEM_NAMESPACE)
 ACCOUNT = "kubenova"
 NAMESPACE_READER = "kubenova-namespaces"  # the account that the access proxy lists namespaces by
 USERNAME = f"system:serviceaccount:{SYSTEM_NAMESPACE}:{ACCOUNT}"

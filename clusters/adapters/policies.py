@@ -8,7 +8,13 @@ from collections.abc import Callable
 
 from clusters.adapters import capsule
 from clusters.adapters.capsule import IS_CAPSULE
-from clusters.intents import GRANTS_NAMESPACE, SIMULATION_NAMESPACE, SYSTEM_NAMESPACE, USERNAME
+from clusters.intents import (
+    GRANTS_NAMESPACE,
+    OWN_NAMESPACES,
+    SIMULATION_NAMESPACE,
+    SYSTEM_NAMESPACE,
+    USERNAME,
+)
 from reconcile.planning.values import PLAN_NAMESPACE
 from reconcile.values import CORRELATION, JSON, MANAGED_BY, MANAGER, OWNER
 
@@ -21,8 +27,6 @@ TOKENS = "kubenova-tokens"
 _PLACE = "request.?namespace.orValue('')"
 _REVIEWS = "request.resource.group in ['authentication.k8s.io', 'authorization.k8s.io']"
 _DRY = "(has(request.dryRun) && request.dryRun)"
-# The namespaces that are KubeNova's and none of a tenant's.
-_PLACES = (SYSTEM_NAMESPACE, GRANTS_NAMESPACE, PLAN_NAMESPACE, SIMULATION_NAMESPACE)
 _NAMESPACES: JSON = {"apiGroups": [""], "resources": ["namespaces", "namespaces/*"]}
 
 
@@ -62,7 +66,7 @@ def _guards() -> list[JSON]:
     one's conditions alone: to judge a write can cost an API server more than to take it.
     """
     others = _selector(MANAGED_BY, "NotIn", MANAGER)
-    places = _selector("kubernetes.io/metadata.name", "In", *_PLACES)
+    places = _selector("kubernetes.io/metadata.name", "In", *OWN_NAMESPACES)
     within = {**_every(), "excludeResourceRules": [_matched(_NAMESPACES)]}
     return [
         *_kept_to(

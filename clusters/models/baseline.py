@@ -9,9 +9,7 @@ from django.db import models
 from clusters.adapters.baseline import Baseline
 from clusters.credentials import ending_soon
 from clusters.intents import (
-    GRANTS_NAMESPACE,
-    SIMULATION_NAMESPACE,
-    SYSTEM_NAMESPACE,
+    OWN_NAMESPACES,
     BaselineIntent,
 )
 from clusters.kinds import NAMESPACE, SECRET, SERVICE_ACCOUNT
@@ -26,11 +24,9 @@ from reconcile.models import AppliedObject, Event, Lease, Work, marking
 from reconcile.models.convergent import Wait
 from reconcile.models.rows import read
 from reconcile.plan import Task
-from reconcile.planning.values import PLAN_NAMESPACE
 from reconcile.values import MANAGED_BY, MANAGER, OWNER, Live, Plan, Ref
 
 _DELETION_LOOK = 1.0
-_NAMESPACES = (PLAN_NAMESPACE, SIMULATION_NAMESPACE, GRANTS_NAMESPACE, SYSTEM_NAMESPACE)
 _REMOVAL = (
     "kubectl delete clusterrolebindings,clusterroles,validatingadmissionpolicybindings,"
     f"validatingadmissionpolicies -l {MANAGED_BY}={MANAGER}"
@@ -222,9 +218,10 @@ class ClusterBaseline(Surveyed):
 
     def _remove_namespaces(self, api: Reachable, lease: Lease) -> bool:
         """Delete our namespaces, the one that holds our own account last; True while any waits."""
-        if any([self._remove(api, name, lease) for name in _NAMESPACES[:-1]]):
+        *others, last = OWN_NAMESPACES
+        if any([self._remove(api, name, lease) for name in others]):
             return True
-        self._remove(api, SYSTEM_NAMESPACE, lease)
+        self._remove(api, last, lease)
         return False
 
     def _remove(self, api: Reachable, name: str, lease: Lease) -> bool:
@@ -240,8 +237,8 @@ class ClusterBaseline(Surveyed):
 
     def _left(self, lease: Lease) -> Outcome:
         applied = AppliedObject.objects.filter(work=lease.work)
-        gone = applied.filter(namespace__in=_NAMESPACES) | applied.filter(
-            kind=NAMESPACE.name, name__in=_NAMESPACES
+        gone = applied.filter(namespace__in=OWN_NAMESPACES) | applied.filter(
+            kind=NAMESPACE.name, name__in=OWN_NAMESPACES
         )
         stays = sorted(str(row) for row in applied.exclude(pk__in=gone.values("pk")))
         with marking(lease):

@@ -291,7 +291,8 @@ _JSON = strategies.recursive(
 
 
 @hypothesis_settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=150,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
     name=strategies.sampled_from(["exp", "iat", "nbf", "iss", "aud", "sub", "sid", "jti"]),

@@ -31,7 +31,7 @@ RUNS = {
     "policyset": run(
         {**BESIDE, "objects": 200, "half, seconds": 5.0, "steps of progress": 11}, tenants=100
     ),
-    "converge": run(CONVERGED, tenants=1000, rounds=5, workers=1, drains=2),
+    "converge": run(CONVERGED, tenants=1000, rounds=5, workers=1, drains=1),
     "converge-pinned": run(CONVERGED, tenants=60, rounds=5, workers=1, drains=2, pinned=1),
     "converge-4": run(CONVERGED, tenants=100, rounds=5, workers=4, drains=1),
     "repair": run(
@@ -84,7 +84,7 @@ RUNS = {
     [
         ("converge", "B3 cold convergence of 1000 tenants | 400.0 objects/s | 200.0 objects/s"),
         ("converge-pinned", "B3 cold convergence of 60 tenants, a core each | 400.0 objects/s"),
-        ("converge-4", "B6 4 worker(s) of 1 drain(s) | 400.0 objects/s | 200.0 objects/s"),
+        ("converge-4", "B6 4 worker(s), 100 tenants | 400.0 objects/s | 200.0 objects/s"),
         ("repair", "10.0 / 20.0 ms (n 200, max 30.0) | 25.0 / 100.0 ms (n 200, max 300.0)"),
         ("onboard", "(n 200, max 300.0) | 2.5 / 5.0 | 400 ms / 1 s"),
         ("onboard-10", "p50 +0.0 %, p99 -1.5 % (of rounds without: +4.5 %) | p99 +10 %"),

@@ -129,7 +129,7 @@ def test_a_contradiction_is_told_once_though_every_project_has_it():
     assert found.blocking and found.sources[0] == "Tenant acme"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.tuples(st.sampled_from(list(Mode)), st.booleans(), st.booleans(), st.booleans()),

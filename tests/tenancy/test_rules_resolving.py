@@ -61,7 +61,7 @@ RULES = st.fixed_dictionaries({}, optional=VALUES)
 SOURCES = st.lists(RULES, max_size=4).map(
     lambda found: [Source(f"source {number}", rules) for number, rules in enumerate(found)]
 )
-quick = settings(max_examples=80, deadline=None)
+quick = settings(max_examples=80)
 
 
 def as_set(value: object) -> object:

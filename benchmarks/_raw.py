@@ -95,6 +95,13 @@ class Raw:
         found: JSON = json.loads(answer.body)
         return found
 
+    def get(self, manifest: JSON) -> JSON:
+        """Return the live object of a manifest, or what the server says where there is none."""
+        from clusters.paths import item
+
+        found: JSON = json.loads(self._transport.request("GET", item(_ref(manifest))).body)
+        return found
+
     def path(self, manifest: JSON) -> str:
         """Where an object lives."""
         from clusters.paths import item, target

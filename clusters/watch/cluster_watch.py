@@ -14,7 +14,7 @@ from clusters.transport import Limits
 from clusters.watch import installed
 from clusters.watch.follower import NAMES, Follower, Inbox, Rhythm
 from clusters.watch.recovery import Recovery
-from clusters.watch.session import Session, Silent
+from clusters.watch.session import Interrupted, Session, Silent
 from clusters.watch.targets import Target, mark_baseline, mark_keepers_of_secrets, set_back
 from clusters.watch.threads import in_database
 from reconcile.errors import ClusterError, Missing, Refused, Unauthenticated, Unreachable
@@ -155,7 +155,7 @@ class ClusterWatch:
 
     async def _notice(self, error: ClusterError | None) -> None:
         """Have the baseline look when the cluster stops answering, and when it answers again."""
-        quiet = isinstance(error, Expired | Silent | Throttled)
+        quiet = isinstance(error, Expired | Interrupted | Silent | Throttled)
         down = isinstance(error, Unreachable | Unauthenticated) and not quiet
         if quiet or down == self._down or (error and not down):
             return

@@ -12,12 +12,12 @@ import structlog
 from django.db import DatabaseError
 
 from clusters import metrics
-from clusters.answers import Answer, Expired, error_of
+from clusters.answers import Answer, Expired, Throttled, error_of
 from clusters.client import MAX_PAGES, PAGE
 from clusters.objects import page_of
 from clusters.paths import Query, collection, selector
 from clusters.watch.recovery import Recovery
-from clusters.watch.session import Session, Silent
+from clusters.watch.session import Interrupted, Session, Silent
 from clusters.watch.sightings import Sighting, sighting_in, sighting_of
 from reconcile.errors import ClusterError, Unreachable
 from reconcile.values import JSON, MANAGED_BY, MANAGER, Kind
@@ -112,7 +112,7 @@ class Follower:
                 version = await self._list()
                 self._recovery.answered()
                 await self._report(None)
-                await self._watch(version)
+                await self._follow(version)
                 why = "time"
             except ClusterError as error:
                 why = "doubt"
@@ -176,6 +176,15 @@ class Follower:
         if not self._scope.metadata_only or not isinstance(body, dict):
             return body
         return {**body, "apiVersion": self._kind.api_version, "kind": self._kind.name}
+
+    async def _follow(self, version: str) -> None:
+        """Watch; what goes wrong says nothing of the cluster, which has just answered."""
+        try:
+            await self._watch(version)
+        except (Expired, Silent, Throttled):
+            raise
+        except Unreachable as error:
+            raise Interrupted(error.message, retry_after=error.retry_after) from error
 
     async def _watch(self, version: str) -> None:
         """Follow changes from `version` until a full list is due. Raises ClusterError in doubt."""

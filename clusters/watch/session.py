@@ -32,6 +32,10 @@ class Silent(Unreachable):
     """Not a byte for too long: most likely nothing happened, possibly the watch is dead."""
 
 
+class Interrupted(Unreachable):
+    """A watch of a cluster that had just answered broke: the next list says whether it is there."""
+
+
 class JudgingResolver(AbstractResolver):
     """Resolves a name and judges every address; what was judged is what is dialled."""
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +46,15 @@ class Exchange:
     def lists(self) -> bool:
         """Whether it asks for a collection of objects that carry a label."""
         return self.verb == "GET" and "labelSelector" in self.query and not self.watches
+
+    @property
+    def sort(self) -> str:
+        """What it asks for, whichever object: `GET kubenova namespaces`."""
+        names = self.path.split("/")
+        place = names.index("namespaces") + 2 if "namespaces" in names[:-2] else 0
+        group = 4 if self.path.startswith("/apis") else 3
+        plural = names[min(max(place, group), len(names) - 1)]
+        return f"{self.verb} {self.agent.partition('/')[0]} {plural}"
 
     @property
     def there(self) -> bool:
@@ -96,12 +106,12 @@ class Written:
 
 
 class Journal:
-    """What went through a proxy: every write in order, and how many requests of each verb."""
+    """What went through a proxy: every write in order, and how many requests of each sort."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._writes: list[Written] = []
-        self._verbs: dict[str, int] = {}
+        self._asked: Counter[str] = Counter()
 
     @property
     def writes(self) -> list[Written]:
@@ -118,7 +128,12 @@ class Journal:
     def requests(self) -> int:
         """All requests so far."""
         with self._lock:
-            return sum(self._verbs.values())
+            return self._asked.total()
+
+    def asked(self) -> Counter[str]:
+        """What was asked for so far, and how often: verb, client and what lies there."""
+        with self._lock:
+            return Counter(self._asked)
 
     def begin(self, exchange: Exchange) -> Written:
         """Note a request; only writes are kept one by one."""
@@ -126,7 +141,7 @@ class Journal:
             exchange.verb, exchange.path, digest(exchange.body), exchange.agent, time.monotonic()
         )
         with self._lock:
-            self._verbs[exchange.verb] = self._verbs.get(exchange.verb, 0) + 1
+            self._asked[exchange.sort] += 1
             if exchange.writes:
                 self._writes.append(written)
         return written

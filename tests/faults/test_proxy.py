@@ -41,7 +41,7 @@ from tests.faults.events import (
     reordered,
     swallowed,
 )
-from tests.faults.exchange import Exchange, digest
+from tests.faults.exchange import Exchange, Journal, digest
 from tests.faults.proxy import Faults
 from tests.faults.rules import EVERYTHING, LIST, WATCH, WRITE, Match, Rule, Rules, nth
 from tests.faults.scripted import Scripted
@@ -148,6 +148,27 @@ def test_the_journal_holds_every_write_in_order(proxy: Faults):
     ]
     assert all(each.done and each.ended >= each.began for each in proxy.journal.landed)
     assert (len(proxy.journal), proxy.journal.requests) == (2, 5)
+
+
+@pytest.mark.parametrize(
+    ("path", "plural"),
+    [
+        ("/api/v1/namespaces", "namespaces"),
+        ("/api/v1/namespaces/acme--web", "namespaces"),
+        ("/api/v1/namespaces/acme--web/configmaps", "configmaps"),
+        ("/api/v1/namespaces/acme--web/configmaps/a", "configmaps"),
+        ("/apis/rbac.authorization.k8s.io/v1/clusterroles/a", "clusterroles"),
+        ("/apis/rbac.authorization.k8s.io/v1/namespaces/acme--web/roles/a", "roles"),
+        ("/apis/apps/v1", "v1"),
+        ("/version", "version"),
+        ("/", ""),
+    ],
+)
+def test_the_journal_counts_requests_by_what_they_ask_for(path: str, plural: str):
+    journal = Journal()
+    for _ in range(2):
+        journal.begin(Exchange(1, "GET", path, agent="kubenova-watch/1.0 (linux)"))
+    assert journal.asked() == {f"GET kubenova-watch {plural}": 2}
 
 
 def test_what_was_not_forwarded_was_not_done(proxy: Faults):

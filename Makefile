@@ -63,7 +63,7 @@ postgres: $(DEV) ## Run on a server what the database matters to: DATABASE_URL=p
 faults: $(DEV) ## Break a whole KubeNova in every known way; writes docs/reliability.md
 	KUBENOVA_RELIABILITY=docs/reliability.md $(BIN)/pytest -m faults tests/faults $(ARGS)
 
-soak: $(DEV) ## Break it at random for SECONDS=3600, with SEED=1; writes its row there
+soak: $(DEV) ## Break it at random for SECONDS=3600, with SEED=1; adds its row to docs/reliability.md
 	KUBENOVA_RELIABILITY=docs/reliability.md KUBENOVA_SOAK_SECONDS=$(or $(SECONDS),3600) KUBENOVA_SOAK_SEED=$(or $(SEED),1) \
 		$(BIN)/pytest -s -m faults tests/faults/test_soak.py $(ARGS)
 

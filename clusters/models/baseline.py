@@ -8,10 +8,7 @@ from django.db import models
 
 from clusters.adapters.baseline import Baseline
 from clusters.credentials import ending_soon
-from clusters.intents import (
-    OWN_NAMESPACES,
-    BaselineIntent,
-)
+from clusters.intents import OWN_NAMESPACES, BaselineIntent
 from clusters.kinds import NAMESPACE, SECRET, SERVICE_ACCOUNT
 from clusters.models.capability import Capability
 from clusters.models.projected import STANDING
